@@ -1,0 +1,90 @@
+//! The subcommands. What they print on stdout is data; talk goes to stderr.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+
+use crate::component::{EMBEDDED, Tool};
+use crate::config::Config;
+use crate::log;
+use crate::mcp;
+use crate::sandbox::{Outcome, Sandbox};
+
+/// Serves MCP over stdin and stdout.
+pub(crate) async fn serve(config: Config) -> Result<ExitCode> {
+    log::info(&format!("{} starting", env!("CARGO_PKG_VERSION")));
+    log::info(&format!("gateway: {}", config.grants.base_url));
+    for secret in &config.grants.secrets {
+        log::info(&match config.secrets.get(&secret.name) {
+            Some(value) => format!("API key: configured ({})", value.preview()),
+            None => format!("API key: not configured; set {}, or pass a key with each call", secret.env),
+        });
+    }
+    let sandbox = crate::sandbox(config)?;
+    mcp::serve(mcp::Server::new(sandbox)).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lists the tools.
+pub(crate) fn tools(sandbox: &Sandbox, as_json: bool) -> Result<ExitCode> {
+    if as_json {
+        let tools: Vec<_> = sandbox.tools().map(|tool| mcp::describe(sandbox, tool)).collect();
+        return print(&serde_json::to_string_pretty(&json!({ "tools": tools }))?);
+    }
+    let text: Vec<String> = sandbox.tools().map(tool_text).collect();
+    print(&text.join("\n\n"))
+}
+
+fn tool_text(tool: &Tool) -> String {
+    let parameter = |(name, required)| if required { name } else { format!("[{name}]") };
+    let parameters: Vec<String> = tool.parameters().map(parameter).collect();
+    format!("{} {}\n  {}", tool.name, parameters.join(" "), tool.description.replace('\n', "\n  "))
+}
+
+/// Calls one tool and prints its result.
+pub(crate) async fn call(sandbox: &Sandbox, name: &str, arguments: &[String], json: Option<&str>) -> Result<ExitCode> {
+    let arguments = call_arguments(arguments, json)?;
+    let Some(tool) = sandbox.tool(name) else {
+        let known: Vec<&str> = sandbox.tools().map(|tool| tool.name.as_str()).collect();
+        bail!("unknown tool `{name}`; there are: {}", known.join(", "));
+    };
+    match sandbox.call(tool, arguments).await {
+        Outcome::Answer(answer, _) => print(&serde_json::to_string_pretty(&answer)?),
+        Outcome::Failure(text) => {
+            log::error(&text);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn call_arguments(pairs: &[String], json: Option<&str>) -> Result<Map<String, Value>> {
+    let mut arguments: Map<String, Value> = match json {
+        Some(text) => {
+            serde_json::from_str(text).context("--json wants a JSON object, such as '{\"alias\":\"my-gpt\"}'")?
+        }
+        None => Map::new(),
+    };
+    for pair in pairs {
+        let (key, value) = pair.split_once('=').with_context(|| format!("`{pair}` is not of the form KEY=VALUE"))?;
+        arguments.insert(key.to_owned(), value.into());
+    }
+    Ok(arguments)
+}
+
+/// Writes the embedded component to a file.
+pub(crate) fn component(output: &Path) -> Result<ExitCode> {
+    std::fs::write(output, EMBEDDED).with_context(|| format!("cannot write `{}`", output.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(text: &str) -> Result<ExitCode> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        // `aigateway-mcp tools | head` is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error).context("cannot write to stdout"),
+        Ok(()) => Ok(ExitCode::SUCCESS),
+    }
+}

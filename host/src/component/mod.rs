@@ -1,0 +1,212 @@
+//! Components: the embedded one and others, and the tools that reflection finds in them.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Map, Value, json};
+use wasmtime::Engine;
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, ComponentExportIndex, Type, Val};
+
+mod docs;
+mod schema;
+mod value;
+
+pub(crate) use schema::snake_case;
+pub(crate) use value::to_json;
+
+/// The component that the build script made, with its docs.
+pub(crate) const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"));
+
+/// The same, compiled ahead of time for this target.
+const EMBEDDED_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.cwasm"));
+
+/// Files larger than this are refused before they are compiled.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// A component that is ready to be linked.
+pub(crate) struct Loaded {
+    /// Its code.
+    pub(crate) component: Component,
+    /// Its functions as tools, in the order of its exports.
+    pub(crate) tools: Vec<Tool>,
+}
+
+/// One world-level function as a tool.
+pub(crate) struct Tool {
+    /// Its MCP name: snake_case.
+    pub(crate) name: String,
+    /// What the docs say that it does.
+    pub(crate) description: String,
+    /// Where its export is.
+    pub(crate) export: ComponentExportIndex,
+    parameters: Vec<(String, Type)>,
+    parameter_docs: std::collections::HashMap<String, String>,
+    result: Option<Type>,
+}
+
+impl Loaded {
+    /// The embedded component.
+    pub(crate) fn embedded(engine: &Engine) -> Result<Self> {
+        let component = deserialize(engine, EMBEDDED_CODE).context("cannot load the embedded component")?;
+        Self::new(engine, component, EMBEDDED)
+    }
+
+    /// Another component, compiled now. The code is not kept anywhere: a cache that somebody else can write to
+    /// would be a way in.
+    pub(crate) fn from_file(engine: &Engine, file: &Path) -> Result<Self> {
+        let name = file.display();
+        let metadata = std::fs::metadata(file).with_context(|| format!("cannot read `{name}`"))?;
+        ensure!(metadata.is_file(), "`{name}` is not a file");
+        ensure!(metadata.len() <= MOST_BYTES, "`{name}` is too large; a component has at most {MOST_BYTES} bytes");
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read `{name}`"))?;
+        let component = Component::from_binary(engine, &bytes)
+            .map_err(anyhow::Error::from)
+            .with_context(|| format!("`{name}` is not a component that can be compiled"))?;
+        Self::new(engine, component, &bytes).with_context(|| format!("cannot use `{name}`"))
+    }
+
+    fn new(engine: &Engine, component: Component, bytes: &[u8]) -> Result<Self> {
+        let mut docs = docs::function_docs(bytes);
+        let ty = component.component_type();
+        let mut tools = Vec::new();
+        for (name, item) in ty.exports(engine) {
+            let ComponentItem::ComponentFunc(function) = item.ty else { continue };
+            let export = component.get_export_index(None, name).with_context(|| format!("no export `{name}`"))?;
+            tools.push(Tool::new(name, &function, export, docs.remove(name).unwrap_or_default())?);
+        }
+        ensure!(!tools.is_empty(), "it exports no function at the level of its world, so it has no tools");
+        Ok(Self { component, tools })
+    }
+}
+
+/// Loads precompiled code.
+#[allow(unsafe_code, reason = "the one place where precompiled code is loaded")]
+fn deserialize(engine: &Engine, code: &'static [u8]) -> Result<Component> {
+    // SAFETY: `deserialize` trusts that the bytes are what `Engine::precompile_component` made and nobody changed
+    // since. They are: the build script made them from the component beside them, and they are part of this
+    // binary's read-only data. Whoever can change them can change the binary. That the engine has the settings they
+    // were compiled for is checked by `deserialize` itself.
+    Ok(unsafe { Component::deserialize(engine, code) }?)
+}
+
+/// The outcome of a tool, as its type tells it.
+pub(crate) enum Returned {
+    /// What it answers: an object.
+    Answer(Value),
+    /// Why it failed.
+    Failure(String),
+}
+
+impl Tool {
+    fn new(
+        name: &str,
+        function: &ComponentFunc,
+        export: ComponentExportIndex,
+        docs: docs::FunctionDocs,
+    ) -> Result<Self> {
+        let parameters: Vec<(String, Type)> = function.params().map(|(name, ty)| (name.to_owned(), ty)).collect();
+        let results: Vec<Type> = function.results().collect();
+        if let Some((parameter, _)) = parameters.iter().find(|(_, ty)| !schema::is_representable(ty)) {
+            bail!("the parameter `{parameter}` of `{name}` has a type that cannot be told in JSON");
+        }
+        if function.async_() || !results.iter().all(schema::is_representable) {
+            bail!("`{name}` is asynchronous, or its result has a type that cannot be told in JSON");
+        }
+        Ok(Self {
+            name: snake_case(name),
+            description: docs.description,
+            export,
+            parameters,
+            parameter_docs: docs.parameters,
+            result: results.into_iter().next(),
+        })
+    }
+
+    /// The JSON Schema of its arguments: required ones first, then in their order, those that bring a secret last.
+    pub(crate) fn input_schema(&self, is_secret: impl Fn(&str) -> bool) -> Map<String, Value> {
+        let mut parameters = self.parameters.clone();
+        parameters.sort_by_key(|(name, ty)| (matches!(ty, Type::Option(_)), is_secret(&snake_case(name))));
+        let mut schema = schema::object_schema(parameters.into_iter());
+        for (name, text) in &self.parameter_docs {
+            if let Some(Value::Object(property)) = schema["properties"].get_mut(snake_case(name)) {
+                property.insert("description".to_owned(), text.as_str().into());
+            }
+        }
+        into_object(schema)
+    }
+
+    /// The JSON Schema of its answer: always an object.
+    pub(crate) fn output_schema(&self) -> Map<String, Value> {
+        let answer = self.answer_type();
+        into_object(match answer.as_deref() {
+            Some(record @ Type::Record(_)) => schema::schema_of(record),
+            Some(other) => schema::object_schema([("result".to_owned(), other.clone())].into_iter()),
+            None => json!({ "type": "object", "properties": {}, "additionalProperties": false }),
+        })
+    }
+
+    /// The type of what it answers when it does not fail.
+    fn answer_type(&self) -> Option<Cow<'_, Type>> {
+        match &self.result {
+            Some(Type::Result(result)) => result.ok().map(Cow::Owned),
+            Some(other) => Some(Cow::Borrowed(other)),
+            None => None,
+        }
+    }
+
+    /// How many results a call of it has: one or none.
+    pub(crate) fn result_count(&self) -> usize {
+        usize::from(self.result.is_some())
+    }
+
+    /// Its parameters by their MCP names, and whether each must be given.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, bool)> + '_ {
+        self.parameters.iter().map(|(name, ty)| (snake_case(name), !matches!(ty, Type::Option(_))))
+    }
+
+    /// Reads a call's arguments.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says which argument does not fit and what is wanted; no argument's text is repeated in it.
+    pub(crate) fn arguments(&self, arguments: &Map<String, Value>) -> Result<Vec<Val>, String> {
+        let values = value::read_fields(None, &self.parameters, arguments).map_err(|mismatch| mismatch.to_string())?;
+        Ok(values.into_iter().map(|(_, value)| value).collect())
+    }
+
+    /// Reads what a call returned.
+    pub(crate) fn returned(&self, values: Vec<Val>) -> Returned {
+        match values.into_iter().next() {
+            None => Returned::Answer(json!({})),
+            Some(Val::Result(Err(failure))) => Returned::Failure(failure_text(failure)),
+            Some(Val::Result(Ok(None))) => Returned::Answer(json!({})),
+            Some(Val::Result(Ok(Some(answer)))) => Returned::Answer(answer_object(*answer)),
+            Some(answer) => Returned::Answer(answer_object(answer)),
+        }
+    }
+}
+
+fn into_object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        other => Map::from_iter([("const".to_owned(), other)]),
+    }
+}
+
+fn answer_object(answer: Val) -> Value {
+    match answer {
+        record @ Val::Record(_) => to_json(record),
+        other => json!({ "result": to_json(other) }),
+    }
+}
+
+/// The message of a failure: its field `message` where it has one, or all of it.
+fn failure_text(failure: Option<Box<Val>>) -> String {
+    match failure.map(|failure| to_json(*failure)) {
+        None => "it gave no reason".to_owned(),
+        Some(Value::String(text)) => text,
+        Some(failure) => failure["message"].as_str().map_or_else(|| failure.to_string(), str::to_owned),
+    }
+}

@@ -1,0 +1,201 @@
+//! Configuration: flags, then the environment, then a `.env` file, and what each of them may decide.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cli::Options;
+use crate::grants::{FileError, GrantFile, Grants, Secret};
+use crate::secret::SecretValue;
+
+mod env_file;
+
+/// The grant of the built-in component.
+const DEFAULT_GRANTS: &str = include_str!("../../grants/aigateway.toml");
+
+/// Files larger than this are not what they should be.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// What the host runs with: everything read, resolved and checked.
+pub(crate) struct Config {
+    /// What the component may reach.
+    pub(crate) grants: Grants,
+    /// The secrets that are configured, by their names in the grant.
+    pub(crate) secrets: HashMap<String, SecretValue>,
+    /// Whether a key that a call brings may be sent to the base URL.
+    pub(crate) keys_per_call: KeysPerCall,
+    /// Another component than the built-in one.
+    pub(crate) component: Option<PathBuf>,
+}
+
+/// Whether the base URL was chosen by somebody who may also be trusted with a key from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeysPerCall {
+    /// The operator chose the base URL.
+    Accepted,
+    /// A `.env` that merely lies in the working directory chose it: a key that somebody types into a conversation
+    /// must not go wherever the repository that is open wants it to.
+    Refused,
+}
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// A flag, the environment, or a file that a flag names: the operator.
+    Operator,
+    /// A `.env` in the working directory: whoever wrote what is open there.
+    WorkingDirectory,
+}
+
+/// The variables, each with where it came from.
+struct Variables {
+    url_flag: Option<String>,
+    file: HashMap<String, String>,
+    file_source: Source,
+    file_name: PathBuf,
+}
+
+impl Config {
+    /// Reads and checks the whole configuration.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, with the name of the variable, flag or file, and what it should look like.
+    pub(crate) fn load(options: &Options) -> Result<Self> {
+        let variables = Variables::load(options)?;
+        let file = read_grants(options)?;
+        let secrets = variables.secrets(file.secrets())?;
+        let foreign_key = secrets.values().any(|(_, source)| *source == Source::Operator);
+        let variable = file.variable().map(str::to_owned);
+        if options.url.is_some() && variable.is_none() {
+            bail!("--url has no effect: the grant file names the base URL itself");
+        }
+        let (url, keys_per_call) = match variable.as_deref().and_then(|name| variables.url(name)) {
+            Some((_, Source::WorkingDirectory)) if foreign_key => {
+                variables.warn_of_ignored_url(variable.as_deref().unwrap_or_default());
+                (None, KeysPerCall::Accepted)
+            }
+            Some((url, Source::WorkingDirectory)) => (Some(url), KeysPerCall::Refused),
+            Some((url, Source::Operator)) => (Some(url), KeysPerCall::Accepted),
+            None => (None, KeysPerCall::Accepted),
+        };
+        let grants = file.resolve(url).map_err(|error| in_grants(options, &error))?;
+        Ok(Self {
+            grants: adjust(grants, options),
+            secrets: secrets.into_iter().map(|(name, (value, _))| (name, value)).collect(),
+            keys_per_call,
+            component: options.component.clone(),
+        })
+    }
+}
+
+impl Variables {
+    fn load(options: &Options) -> Result<Self> {
+        let (file_name, file_source) = match &options.env_file {
+            Some(file) => (file.clone(), Source::Operator),
+            None => (PathBuf::from(".env"), Source::WorkingDirectory),
+        };
+        let text = read_text(&file_name);
+        let file = match (file_source, text) {
+            (Source::Operator, text) => {
+                let (variables, malformed) = env_file::parse(&text.context("--env-file")?);
+                if let Some(line) = malformed {
+                    bail!("`{}`, line {line}: not of the form NAME=value", file_name.display());
+                }
+                variables
+            }
+            // Somebody's `.env` may be in any form, or none: what can be read of it is taken.
+            (Source::WorkingDirectory, text) => env_file::parse(&text.unwrap_or_default()).0,
+        };
+        Ok(Self { url_flag: options.url.clone(), file, file_source, file_name })
+    }
+
+    /// The value of a variable. An empty one, and one that a bundle left unfilled (`${user_config.x}`), is none.
+    fn get(&self, name: &str) -> Option<(String, Source)> {
+        let environment = std::env::var(name).ok().map(|value| (value, Source::Operator));
+        let file = || self.file.get(name).map(|value| (value.clone(), self.file_source));
+        environment.filter(is_set).or_else(file).filter(is_set)
+    }
+
+    /// The value of the base URL's variable, for which there is a flag.
+    fn url(&self, name: &str) -> Option<(String, Source)> {
+        self.url_flag.clone().map(|url| (url, Source::Operator)).or_else(|| self.get(name))
+    }
+
+    fn secrets(&self, granted: &[Secret]) -> Result<HashMap<String, (SecretValue, Source)>> {
+        let mut secrets = HashMap::new();
+        for secret in granted {
+            let Some((text, source)) = self.get(&secret.env) else { continue };
+            let value = SecretValue::parse(&text).with_context(|| {
+                format!("{} is not a usable key; it should look like `ak_…`, on one line", secret.env)
+            })?;
+            secrets.insert(secret.name.clone(), (value, source));
+        }
+        Ok(secrets)
+    }
+
+    fn warn_of_ignored_url(&self, variable: &str) {
+        crate::log::warn(&format!(
+            "{variable} in `{0}` is ignored: the key came from elsewhere, and a file that merely lies in the working \
+             directory does not decide where it is sent; hint: start with --env-file {0} to use it",
+            self.file_name.display(),
+        ));
+    }
+}
+
+fn is_set((value, _): &(String, Source)) -> bool {
+    let value = value.trim();
+    !value.is_empty() && !(value.starts_with("${") && value.ends_with('}'))
+}
+
+/// The grant file: the one that is named, the built-in one for the built-in component, or else nothing.
+fn read_grants(options: &Options) -> Result<GrantFile> {
+    let text = match (&options.grants, &options.component) {
+        (Some(file), _) => read_text(file).context("--grants")?,
+        (None, None) => DEFAULT_GRANTS.to_owned(),
+        (None, Some(component)) => {
+            bail!("nothing is granted to `{}`; name a grant file with --grants", component.display())
+        }
+    };
+    GrantFile::parse(&text).map_err(|error| in_grants(options, &error))
+}
+
+fn in_grants(options: &Options, error: &FileError) -> anyhow::Error {
+    match &options.grants {
+        Some(file) => anyhow::anyhow!("`{}`, {error}", file.display()),
+        // The built-in file is in order: what is wrong is what a variable put in.
+        None => anyhow::anyhow!("{}", error.message),
+    }
+}
+
+fn adjust(grants: Grants, options: &Options) -> Grants {
+    let mut grants = if options.read_only { grants.read_only() } else { grants };
+    if let Some(file) = &options.ca_file {
+        grants.ca_file = Some(file.display().to_string());
+    }
+    grants
+}
+
+/// Reads a file that a person wrote.
+pub(crate) fn read_text(file: &Path) -> Result<String> {
+    let name = Name(file);
+    let metadata = std::fs::metadata(file).with_context(|| format!("cannot read {name}"))?;
+    if !metadata.is_file() {
+        bail!("{name} is not a file");
+    }
+    if metadata.len() > MOST_BYTES {
+        bail!("{name} has {} bytes; such a file has at most {MOST_BYTES}", metadata.len());
+    }
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {name}"))?;
+    String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{name} is not UTF-8 text"))
+}
+
+struct Name<'a>(&'a Path);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.0.display())
+    }
+}

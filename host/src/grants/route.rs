@@ -1,0 +1,174 @@
+//! One rule of a grant: a method, a path template, and the query keys that may be sent with it.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The methods that a rule can name.
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+/// The most bytes that a `{segment}` may stand for: 100 characters of four bytes each, all of them percent-encoded,
+/// are 1,200.
+const MAX_SEGMENT: usize = 2048;
+
+/// A rule such as `GET /api/v1/model-mappings/{alias}` or `GET /api/v1/model-mappings?page&limit`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    method: String,
+    segments: Vec<Segment>,
+    query: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    /// Exactly this text.
+    Literal(String),
+    /// Exactly one segment, neither empty nor longer than [`MAX_SEGMENT`].
+    Any(String),
+}
+
+/// What is wrong with a rule, in words that name what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RouteError(String);
+
+impl Route {
+    /// The method, in upper case.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Whether the raw (percent-encoded) path, without the base URL's prefix, is one that this rule names.
+    pub fn matches_path(&self, path: &str) -> bool {
+        let Some(rest) = path.strip_prefix('/') else { return false };
+        let segments: Vec<&str> = rest.split('/').collect();
+        segments.len() == self.segments.len() && self.segments.iter().zip(segments).all(|(a, b)| a.matches(b))
+    }
+
+    /// The first key of a raw query that this rule does not name, or that comes twice.
+    pub fn refused_query_key<'q>(&self, query: &'q str) -> Option<&'q str> {
+        let keys: Vec<&str> = query.split('&').map(|pair| pair.split('=').next().unwrap_or(pair)).collect();
+        let refused = |(at, key): (usize, &&'q str)| !self.query.iter().any(|q| q == key) || keys[..at].contains(key);
+        keys.iter().enumerate().find(|&(at, key)| refused((at, key))).map(|(_, key)| *key)
+    }
+}
+
+impl Segment {
+    fn matches(&self, segment: &str) -> bool {
+        match self {
+            Segment::Literal(text) => text == segment,
+            Segment::Any(_) => !segment.is_empty() && segment.len() <= MAX_SEGMENT,
+        }
+    }
+}
+
+impl FromStr for Route {
+    type Err = RouteError;
+
+    fn from_str(rule: &str) -> Result<Self, RouteError> {
+        let (method, target) = rule.split_once(' ').ok_or_else(|| {
+            RouteError(format!("`{rule}` is not a rule; a rule is `METHOD /path/{{segment}}?key`, with one space"))
+        })?;
+        if !METHODS.contains(&method) {
+            return Err(RouteError(format!(
+                "`{method}` is not a method; allowed: {} (upper case)",
+                METHODS.join(", ")
+            )));
+        }
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let path =
+            path.strip_prefix('/').ok_or_else(|| RouteError(format!("the path `{path}` must begin with `/`")))?;
+        Ok(Self {
+            method: method.to_owned(),
+            segments: path.split('/').map(parse_segment).collect::<Result<_, _>>()?,
+            query: query.map(parse_query).transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+fn parse_segment(text: &str) -> Result<Segment, RouteError> {
+    let name = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    let valid = name.unwrap_or(text);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~".contains(c);
+    if valid.is_empty() || !valid.chars().all(plain) || valid.chars().all(|c| c == '.') {
+        return Err(RouteError(format!(
+            "`{text}` is not a path segment; allowed: letters, digits, `-`, `_`, `.`, `~`, or `{{name}}` for exactly \
+             one segment; there are no wildcards"
+        )));
+    }
+    Ok(name.map_or_else(|| Segment::Literal(text.to_owned()), |name| Segment::Any(name.to_owned())))
+}
+
+fn parse_query(text: &str) -> Result<Vec<String>, RouteError> {
+    let keys: Vec<String> = text.split('&').map(str::to_owned).collect();
+    let plain = |key: &String| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    match keys.iter().find(|key| !plain(key)) {
+        None => Ok(keys),
+        Some(key) => Err(RouteError(format!(
+            "`{key}` is not a query key; after `?` come names of letters, digits, `-`, `_`, `.`, joined by `&`"
+        ))),
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.method)?;
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Any(name) => write!(f, "/{{{name}}}")?,
+            }
+        }
+        let keys = self.query.join("&");
+        if keys.is_empty() { Ok(()) } else { write!(f, "?{keys}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_reads_back_as_it_was_written() {
+        for rule in ["GET /v1/models", "GET /a/{b}/c?page&limit", "DELETE /x.y_z-~/{alias}"] {
+            assert_eq!(rule.parse::<Route>().unwrap().to_string(), rule);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_rule_is_refused_with_what_is_allowed() {
+        for (rule, allowed) in [
+            ("get /v1", "upper case"),
+            ("CONNECT /v1", "allowed: GET"),
+            ("GET", "one space"),
+            ("GET v1", "begin with `/`"),
+            ("GET /v1/*", "no wildcards"),
+            ("GET /v1//x", "not a path segment"),
+            ("GET /v1/..", "not a path segment"),
+            ("GET /v1/{}", "not a path segment"),
+            ("GET /v1?", "not a query key"),
+            ("GET /v1?a=b", "not a query key"),
+        ] {
+            let error = rule.parse::<Route>().unwrap_err().to_string();
+            assert!(error.contains(allowed), "{rule}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_template_segment_is_exactly_one_segment() {
+        let route: Route = "GET /m/{alias}".parse().unwrap();
+        assert!(route.matches_path("/m/my-gpt"));
+        assert!(route.matches_path("/m/a%20b"));
+        for path in ["/m", "/m/", "/m/a/b", "/m/a/", "m/a", "/M/a", &format!("/m/{}", "a".repeat(MAX_SEGMENT + 1))] {
+            assert!(!route.matches_path(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_named_query_keys_pass_and_each_once() {
+        let route: Route = "GET /m?page&limit".parse().unwrap();
+        assert_eq!(route.refused_query_key("page=1&limit=2"), None);
+        assert_eq!(route.refused_query_key("page=1&page=2"), Some("page"));
+        assert_eq!(route.refused_query_key("page=1&sort=x"), Some("sort"));
+        assert_eq!(route.refused_query_key(""), Some(""));
+    }
+}

@@ -1,0 +1,71 @@
+//! An MCP server whose tools run in a WebAssembly component.
+//!
+//! A call goes from line to line: stdin → [`mcp`] → arguments checked against the WIT types ([`component`]) → a fresh
+//! instance ([`sandbox`]) → its requests through the one way out ([`egress`]), where [`grants`] decide → typed result →
+//! stdout.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Parser;
+
+mod cli;
+mod commands;
+mod component;
+mod config;
+pub mod egress;
+mod engine;
+pub mod grants;
+mod log;
+mod mcp;
+mod sandbox;
+mod secret;
+
+use cli::{Cli, Command};
+use config::Config;
+use egress::{Egress, SystemResolver};
+use sandbox::Sandbox;
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            log::error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode> {
+    if let Some(Command::Component { output }) = &cli.command {
+        return commands::component(output);
+    }
+    let config = Config::load(&cli.options)?;
+    log::init(cli.options.log_level, secret::Scrubber::new(config.secrets.values().cloned()));
+    // One thread: calls wait for the network most of the time, and a second thread costs more in hand-overs than it
+    // brings.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let code = runtime.block_on(async {
+        match &cli.command {
+            None | Some(Command::Serve) => commands::serve(config).await,
+            Some(Command::Tools { json }) => commands::tools(&sandbox(config)?, *json),
+            Some(Command::Call { tool, arguments, json }) => {
+                commands::call(&sandbox(config)?, tool, arguments, json.as_deref()).await
+            }
+            Some(Command::Component { output }) => commands::component(output),
+        }
+    });
+    // A call that is still blocked somewhere does not keep the process.
+    runtime.shutdown_background();
+    code
+}
+
+/// The sandbox that a configuration describes.
+fn sandbox(config: Config) -> Result<Sandbox> {
+    let grants = Arc::new(config.grants);
+    let egress = Arc::new(Egress::new(grants.clone(), Arc::new(SystemResolver))?);
+    Sandbox::new(config.component.as_deref(), grants, config.secrets, config.keys_per_call, egress)
+}

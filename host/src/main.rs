@@ -1,0 +1,7 @@
+//! The binary `aigateway-mcp`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    aigateway_mcp::main()
+}

@@ -1,0 +1,148 @@
+//! The handler of the SDK: tools from a sandbox.
+
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, InitializeRequestParams,
+    InitializeResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities,
+    ServerConfig, Tool as McpTool, ToolAnnotations,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+
+use crate::component::Tool;
+use crate::grants::Route;
+use crate::log;
+use crate::sandbox::{Outcome, Sandbox};
+
+/// Where modern results say which server they come from.
+const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
+
+/// What a client is told about the whole server.
+const INSTRUCTIONS: &str = "Tools for the model mappings of an AIGateway: aliases such as `my-gpt` that stand for a \
+    provider's model. Call list_models first to see which aliases, providers and models there are. A failed call says \
+    what happened and what to do next.";
+
+/// Serves the tools of a sandbox.
+pub(crate) struct Server {
+    sandbox: Sandbox,
+    tools: Vec<McpTool>,
+}
+
+impl Server {
+    pub(crate) fn new(sandbox: Sandbox) -> Self {
+        let tools = sandbox.tools().map(|tool| describe(&sandbox, tool)).collect();
+        Self { sandbox, tools }
+    }
+
+    /// A result's metadata: the modern protocol wants the server's name in every result.
+    fn meta(context: &RequestContext<RoleServer>) -> Option<MetaObject> {
+        let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+        modern.then(|| {
+            let mut meta = MetaObject::new();
+            let info = serde_json::to_value(implementation()).unwrap_or_default();
+            meta.0.insert(SERVER_INFO_KEY.to_owned(), info);
+            meta
+        })
+    }
+}
+
+/// A tool as MCP describes it. The hints follow from its granted routes: they are enforced, not claimed.
+pub(crate) fn describe(sandbox: &Sandbox, tool: &Tool) -> McpTool {
+    let routes = sandbox.grants().routes(&tool.name);
+    let any = |methods: &[&str]| routes.iter().map(Route::method).any(|method| methods.contains(&method));
+    let annotations = ToolAnnotations::new()
+        .read_only(!any(&["POST", "PUT", "PATCH", "DELETE"]))
+        .destructive(any(&["PUT", "PATCH", "DELETE"]))
+        .idempotent(!any(&["POST", "PATCH"]))
+        .open_world(true);
+    let description = (!tool.description.is_empty()).then(|| Cow::Owned(tool.description.clone()));
+    let input_schema = Arc::new(tool.input_schema(|parameter| sandbox.is_secret(parameter)));
+    McpTool::new_with_raw(tool.name.clone(), description, input_schema)
+        .with_title(title(&tool.name))
+        .with_raw_output_schema(Arc::new(tool.output_schema()))
+        .with_annotations(annotations)
+}
+
+/// `create_mapping` as `Create mapping`.
+fn title(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters.map(|letter| if letter == '_' { ' ' } else { letter })).collect()
+}
+
+fn implementation() -> Implementation {
+    Implementation::new("aigateway-mcp", env!("CARGO_PKG_VERSION"))
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let mut info = ServerConfig::new(capabilities);
+        // What a client is offered that asks for a version without a handshake, or for an unknown one.
+        info.protocol_version = ProtocolVersion::V_2025_11_25;
+        info.server_info = implementation();
+        info.instructions = Some(INSTRUCTIONS.to_owned());
+        info
+    }
+
+    async fn initialize(
+        &self,
+        mut request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        let result = self.negotiate_initialize(&request)?;
+        // Later requests are read in the version that was agreed on, not in the one that was asked for.
+        request.protocol_version = result.protocol_version.clone();
+        context.peer.set_peer_info(request);
+        Ok(result)
+    }
+
+    async fn list_tools(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let mut result = ListToolsResult::with_all_items(self.tools.clone());
+        result.meta = Self::meta(&context);
+        Ok(result)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<McpTool> {
+        self.tools.iter().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(tool) = self.sandbox.tool(&request.name) else {
+            let known: Vec<&str> = self.tools.iter().map(|tool| tool.name.as_ref()).collect();
+            let reason = format!("unknown tool `{}`; there are: {}", log::one_line(&request.name), known.join(", "));
+            return Err(ErrorData::invalid_params(reason, None));
+        };
+        let arguments = request.arguments.unwrap_or_default();
+        let call = AssertUnwindSafe(self.sandbox.call(tool, arguments)).catch_unwind();
+        let outcome = tokio::select! {
+            outcome = call => outcome.unwrap_or_else(|_| Outcome::Failure(format!(
+                "Failed to call {}: the server has a fault. Look before calling it again.", tool.name
+            ))),
+            // Dropping the call drops its instance, and with it its request.
+            () = context.ct.cancelled() => Outcome::Failure("the call was cancelled".to_owned()),
+        };
+        let mut result = match outcome {
+            Outcome::Answer(answer, json) => {
+                let mut result = CallToolResult::success(vec![ContentBlock::text(json)]);
+                result.structured_content = Some(answer);
+                result
+            }
+            Outcome::Failure(text) => CallToolResult::error(vec![ContentBlock::text(format!("Error: {text}"))]),
+        };
+        result.meta = Self::meta(&context);
+        Ok(result.into())
+    }
+}

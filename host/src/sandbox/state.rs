@@ -1,0 +1,111 @@
+//! What a store holds: the WASI context of one call, and its way out.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use http::uri::Scheme;
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+
+use super::STDERR_BYTES;
+use crate::egress::{CallContext, Egress};
+use crate::grants::Grants;
+
+/// Part of the error that a growth beyond the memory limit ends a call with.
+pub(super) const MEMORY_LIMIT: &str = "forcing trap when growing memory";
+
+/// The state of one call.
+pub(super) struct State {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    out: WayOut,
+    limits: StoreLimits,
+    stderr: MemoryOutputPipe,
+}
+
+/// A response, and what goes on after it.
+type Answer = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+
+/// Where the component's requests go.
+struct WayOut {
+    call: Arc<CallContext>,
+    egress: Arc<Egress>,
+}
+
+impl State {
+    pub(super) fn new(grants: &Grants, call: Arc<CallContext>, egress: Arc<Egress>) -> Self {
+        let stderr = MemoryOutputPipe::new(STDERR_BYTES);
+        let mut wasi = WasiCtx::builder();
+        // No files, no sockets, no names, no arguments; stdin is empty, stdout goes nowhere.
+        wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).stderr(stderr.clone());
+        if let Some(variable) = &grants.base_url_variable {
+            wasi.env(variable, grants.base_url.to_string());
+        }
+        for placeholder in call.placeholders.iter().filter(|placeholder| placeholder.secret.is_some()) {
+            wasi.env(&placeholder.env, &placeholder.text);
+        }
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(grants.limits.header_bytes * 4);
+        Self {
+            table: ResourceTable::new(),
+            wasi: wasi.build(),
+            http,
+            out: WayOut { call, egress },
+            limits: StoreLimitsBuilder::new()
+                .memory_size(grants.limits.memory_mib << 20)
+                .trap_on_grow_failure(true)
+                .build(),
+            stderr,
+        }
+    }
+
+    /// What the component writes to its stderr, as far as it is kept.
+    pub(super) fn stderr(&self) -> MemoryOutputPipe {
+        self.stderr.clone()
+    }
+
+    pub(super) fn limits(&mut self) -> &mut dyn ResourceLimiter {
+        &mut self.limits
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.out }
+    }
+}
+
+impl WasiHttpHooks for WayOut {
+    /// Every scheme gets as far as the egress, which denies it by name.
+    fn is_supported_scheme(&mut self, _scheme: &Scheme) -> bool {
+        true
+    }
+
+    /// A request without a scheme must not become https silently: it gets one that is never granted.
+    fn default_scheme(&mut self) -> Option<Scheme> {
+        Scheme::try_from("none").ok()
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _fut: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Answer> + Send> {
+        let (call, egress) = (self.call.clone(), self.egress.clone());
+        Box::new(async move {
+            let response = egress.send(&call, request).await?;
+            Ok((response, Box::new(std::future::ready(Ok(()))) as Box<dyn Future<Output = _> + Send>))
+        })
+    }
+}

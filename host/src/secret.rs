@@ -1,0 +1,225 @@
+//! Secrets: held apart from everything that is printed, and found again in everything that comes back.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// How many characters of a secret may be shown, where it is at least four times as long.
+const PREVIEW: usize = 12;
+
+/// What stands in the place of a secret in everything that was scrubbed of it.
+const REDACTED: &[u8] = b"[redacted]";
+
+/// A secret's value: visible ASCII, so that it fits into a header and nothing else.
+#[derive(Clone)]
+pub(crate) struct SecretValue(SecretString);
+
+/// What is wrong with a secret's value; the value is not part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct SecretError(&'static str);
+
+impl SecretValue {
+    /// Takes a value as it was configured; white space around it does not belong to it.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError`] when it is empty, or has characters that no key has.
+    pub(crate) fn parse(text: &str) -> Result<Self, SecretError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(SecretError("it is empty"));
+        }
+        if text.contains(['\n', '\r']) {
+            return Err(SecretError("it has more than one line"));
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(SecretError("it has a space, a control character or a letter outside ASCII in it"));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The value as a header that no log shows.
+    pub(crate) fn header_value(&self) -> http::HeaderValue {
+        let value = http::HeaderValue::from_str(self.0.expose_secret());
+        let mut value = value.expect("visible ASCII is a header value");
+        value.set_sensitive(true);
+        value
+    }
+
+    /// The beginning, for a person who has to tell two keys apart: at most 12 characters and a quarter of it.
+    pub(crate) fn preview(&self) -> String {
+        let text = self.0.expose_secret();
+        format!("{}…", &text[..PREVIEW.min(text.len() / 4)])
+    }
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretValue")
+    }
+}
+
+/// Finds secrets in bytes: as they are, and as JSON, percent-encoding or base64 would write them.
+#[derive(Clone, Default)]
+pub(crate) struct Scrubber {
+    secrets: Vec<SecretValue>,
+}
+
+impl Scrubber {
+    pub(crate) fn new(secrets: impl IntoIterator<Item = SecretValue>) -> Self {
+        Self { secrets: secrets.into_iter().collect() }
+    }
+
+    /// The bytes with every secret replaced, and how many there were.
+    pub(crate) fn scrub<'a>(&self, bytes: &'a [u8]) -> (Cow<'a, [u8]>, usize) {
+        let mut scrubbed = (Cow::Borrowed(bytes), 0);
+        for secret in &self.secrets {
+            let plain = secret.0.expose_secret().as_bytes();
+            let encoded = base64_cores(plain);
+            replace(&mut scrubbed, |rest| escaped_prefix(rest, plain), plain[0]);
+            for core in &encoded {
+                replace(&mut scrubbed, |rest| base64_prefix(rest, core), core[0]);
+            }
+        }
+        scrubbed
+    }
+
+    /// [`Self::scrub`] for text.
+    pub(crate) fn scrub_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.scrub(text.as_bytes()).0).into_owned()
+    }
+}
+
+/// Replaces every match; `prefix` says how many bytes a match at the beginning of its argument has.
+fn replace(scrubbed: &mut (Cow<'_, [u8]>, usize), prefix: impl Fn(&[u8]) -> Option<usize>, first: u8) {
+    let bytes = &scrubbed.0;
+    let (mut output, mut copied, mut at) = (Vec::new(), 0, 0);
+    // A match begins with the first byte itself or with the sign of an escape.
+    while let Some(found) = memchr::memchr3(first, b'%', b'\\', &bytes[at..]) {
+        at += found;
+        match prefix(&bytes[at..]) {
+            Some(length) => {
+                output.extend_from_slice(&bytes[copied..at]);
+                output.extend_from_slice(REDACTED);
+                at += length;
+                copied = at;
+                scrubbed.1 += 1;
+            }
+            None => at += 1,
+        }
+    }
+    if copied > 0 {
+        output.extend_from_slice(&bytes[copied..]);
+        scrubbed.0 = Cow::Owned(output);
+    }
+}
+
+/// The length of `secret` at the beginning of `bytes`, each of its bytes written as itself, as `%41`, as `\u0041`, or
+/// after a backslash.
+fn escaped_prefix(bytes: &[u8], secret: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for &byte in secret {
+        let rest = &bytes[at..];
+        let hex = |digits: &[u8]| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(digits, 16).ok().filter(|value| *value == byte)
+        };
+        at += match rest {
+            [b'%', a, b, ..] if hex(&[*a, *b]).is_some() => 3,
+            [b'\\', b'u', b'0', b'0', a, b, ..] if hex(&[*a, *b]).is_some() => 6,
+            [b'\\', escaped, ..] if *escaped == byte => 2,
+            [plain, ..] if *plain == byte => 1,
+            _ => return None,
+        };
+    }
+    Some(at)
+}
+
+/// The length of a base64 text at the beginning of `bytes`, in either alphabet.
+fn base64_prefix(bytes: &[u8], core: &[u8]) -> Option<usize> {
+    let standard = |byte: u8| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        byte => byte,
+    };
+    let same = bytes.len() >= core.len() && bytes.iter().zip(core).all(|(a, b)| standard(*a) == *b);
+    same.then_some(core.len())
+}
+
+/// The characters that a secret's base64 form has whatever stands before and after it, for its three alignments.
+fn base64_cores(secret: &[u8]) -> [Vec<u8>; 3] {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    [0, 1, 2].map(|shift| {
+        let bits = |at: usize| at.checked_sub(shift).and_then(|at| secret.get(at)).copied();
+        // A character is known where all of its six bits come from the secret.
+        let character = |at: usize| {
+            let (byte, offset) = (at * 6 / 8, at * 6 % 8);
+            let high = u16::from(bits(byte)?) << 8;
+            let low = if offset > 2 { u16::from(bits(byte + 1)?) } else { 0 };
+            Some(ALPHABET[usize::from((high | low) << offset >> 10)])
+        };
+        (0..(secret.len() + shift) * 8 / 6).filter_map(character).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "ak_0123456789abcdef\"/+";
+
+    fn scrub(text: &str) -> (String, usize) {
+        let scrubber = Scrubber::new([SecretValue::parse(KEY).unwrap()]);
+        let (bytes, count) = scrubber.scrub(text.as_bytes());
+        (String::from_utf8(bytes.into_owned()).unwrap(), count)
+    }
+
+    #[test]
+    fn a_secret_is_found_however_it_is_written() {
+        let percent: String = KEY.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let json = serde_json::to_string(KEY).unwrap();
+        let unicode: String = KEY.bytes().map(|byte| format!("\\u{byte:04X}")).collect();
+        for written in [KEY, &percent, json.trim_matches('"').trim(), &unicode, &KEY.replace('/', "\\/")] {
+            let written = if written.ends_with('\\') { &json[1..json.len() - 1] } else { written };
+            assert_eq!(scrub(&format!("a{written}b{written}")), ("a[redacted]b[redacted]".to_owned(), 2), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_in_base64_at_every_alignment() {
+        // "ak_0123456789abcdef\"/+" after no, one and two bytes, with something behind it.
+        for encoded in [
+            "YWtfMDEyMzQ1Njc4OWFiY2RlZiIvKw==",
+            "eGFrXzAxMjM0NTY3ODlhYmNkZWYiLyt5",
+            "eHhha18wMTIzNDU2Nzg5YWJjZGVmIi8reXk=",
+            "eHhha18wMTIzNDU2Nzg5YWJjZGVmIi8reXk",
+        ] {
+            let (text, count) = scrub(encoded);
+            assert_eq!(count, 1, "{encoded}: {text}");
+            assert!(text.len() < encoded.len(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        let text = "ak_0123456789abcdeg %61 \\u0061 a\\";
+        assert_eq!(scrub(text), (text.to_owned(), 0));
+    }
+
+    #[test]
+    fn a_value_that_is_no_key_is_refused_without_being_repeated() {
+        for (text, reason) in [("", "empty"), (" \n", "empty"), ("a\nb", "one line"), ("a b", "space"), ("ä", "ASCII")]
+        {
+            assert!(SecretValue::parse(text).unwrap_err().to_string().contains(reason), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_preview_is_short_and_never_most_of_the_secret() {
+        let preview = |text: &str| SecretValue::parse(text).unwrap().preview();
+        assert_eq!(preview(&format!("ak_{}", "0".repeat(48))), "ak_000000000…");
+        assert_eq!(preview("ak_short"), "ak…");
+    }
+}
