@@ -1,0 +1,5 @@
+//! The tests of the product: black box, over stdio, against the reference gateway.
+
+mod support;
+
+mod tools;
