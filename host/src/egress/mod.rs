@@ -137,8 +137,9 @@ impl Egress {
         let closed = |_| Failure::Failed(Error::InternalError(None));
         let _running = self.running.acquire().await.map_err(closed)?;
         let (connection, response) = self.exchange(call, request).await?;
+        let address = connection.address;
         let response = self.receive(call, connection, response).await?;
-        log::debug(&format!("{}: {rule}: {}", call.tool, response.status().as_u16()));
+        log::debug(&format!("{}: {rule}: {} from {address}", call.tool, response.status().as_u16()));
         Ok(response)
     }
 

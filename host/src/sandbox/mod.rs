@@ -236,9 +236,13 @@ fn engine(limits: &Limits) -> Result<Engine> {
 /// A failure's text, with what was denied in the call: the caller learns that asking again does not help.
 fn with_denials(text: &str, tool: &str, denials: &[Denial]) -> String {
     let Some(denial) = denials.last() else { return text.to_owned() };
+    let stop = if text.ends_with('.') { "" } else { "." };
     let missing = denial.missing_rule.as_ref();
-    let missing = missing.map_or_else(String::new, |rule| format!(" (`{tool}` is not granted \"{rule}\")"));
-    format!("{text} The sandbox denied a request{missing}: {denial}; only the operator can change that.")
+    let missing = missing.map_or_else(String::new, |rule| format!(" `{tool}` would need the grant \"{rule}\"."));
+    let Denial { check, reason, .. } = denial;
+    format!(
+        "{text}{stop} The sandbox denied a request by the check `{check}`: {reason}.{missing} Only the operator can change that."
+    )
 }
 
 fn log_stderr(call: &CallContext, bytes: &[u8]) {
