@@ -122,7 +122,8 @@ impl Egress {
         let line = describe(&request);
         let limit = Duration::from_secs(self.grants.limits.request_seconds);
         let answer = tokio::time::timeout(limit, self.check_and_send(call, request)).await;
-        match answer.unwrap_or(Err(Failure::Failed(Error::HttpResponseTimeout))) {
+        let late = || Denial::new(Check::Deadline, format!("no answer within `request_seconds` = {}", limit.as_secs()));
+        match answer.unwrap_or_else(|_| Err(late().into())) {
             Ok(response) => Ok(response.map(|body| Full::new(body).map_err(Error::from).boxed_unsync())),
             Err(Failure::Denied(denial)) => Err(self.deny(call, &line, denial)),
             Err(Failure::Failed(error)) => {
@@ -220,7 +221,7 @@ impl Egress {
         let body =
             Limited::new(body, most).collect().await.map_err(|error| match error.downcast::<hyper::Error>() {
                 Ok(_) => Failure::Failed(Error::HttpResponseIncomplete),
-                Err(_) => Failure::Failed(Error::HttpResponseBodySize(Some(most as u64))),
+                Err(_) => Denial::new(Check::Response, format!("the answer is over `response_bytes` = {most}")).into(),
             })?;
         self.connector.keep(connection);
         headers::scrub(&mut parts.headers, &call.scrubber);
@@ -239,6 +240,8 @@ impl Egress {
         log::warn(&format!("{}: {line}: {denial}{hint}", call.tool));
         let error = match denial.check {
             Check::Address => Error::DestinationIpProhibited,
+            Check::Deadline => Error::HttpResponseTimeout,
+            Check::Response => Error::HttpResponseBodySize(None),
             _ => Error::HttpRequestDenied,
         };
         if let Ok(mut denials) = call.denials.lock() {

@@ -155,6 +155,21 @@ impl BaseUrl {
 }
 
 impl RequestUrl {
+    /// Reads a whole URL, as a person writes it. Nothing is corrected.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn split(url: &str) -> Result<Self, Denial> {
+        let (scheme, rest) =
+            url.split_once("://").ok_or_else(|| Denial::new(Check::Parse, "not of the form `scheme://host/path`"))?;
+        let (authority, target) = rest.find(['/', '?', '#']).map_or((rest, "/"), |at| rest.split_at(at));
+        if target.contains('#') {
+            return Err(Denial::new(Check::Parse, "a fragment is never sent"));
+        }
+        Self::parse(scheme, authority, target)
+    }
+
     /// Reads a request's URL in the parts that an HTTP client has of it.
     ///
     /// # Errors

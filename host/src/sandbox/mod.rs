@@ -141,6 +141,8 @@ impl Sandbox {
     async fn run(&self, tool: &Tool, arguments: Vec<Val>, state: State) -> Result<Returned> {
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| state.limits());
+        // What the component hands to the host at once: a request's body, or the result.
+        store.set_hostcall_fuel(self.grants.limits.result_bytes.max(self.grants.limits.request_bytes) * 4);
         // At each tick the instance gives way to the other calls; the deadline of the call ends an endless loop.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
