@@ -41,10 +41,9 @@ impl Providers {
 
     fn hidden_model(&self, Row { alias, provider_id, model_name, .. }: &Row) -> Option<String> {
         let hidden = self.iter().find(|provider| provider.models().any(|model| model.eq_ignore_ascii_case(alias)))?;
+        let (now, of) = (format!("`{provider_id}` / `{model_name}`"), &hidden.id);
         Some(format!(
-            "the alias `{alias}` hides the built-in model of that name of `{}`: requests for it now go to `{provider_id}` / \
-             `{model_name}`, for every user",
-            hidden.id
+            "the alias `{alias}` hides the model of that name of `{of}`: it now stands for {now}, for every user"
         ))
     }
 
@@ -54,7 +53,8 @@ impl Providers {
         };
         let known = provider.models().any(|model| model == model_name);
         (!known).then(|| {
-            format!("`{provider_id}` lists no model `{model_name}`: the mapping may not work (list_models shows those it lists)")
+            let hint = "list_models shows those it lists";
+            format!("`{provider_id}` lists no model `{model_name}`: the mapping may not work ({hint})")
         })
     }
 }

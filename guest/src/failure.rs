@@ -5,6 +5,9 @@ use crate::bindings::{Failure, FailureKind};
 /// The most characters of a text from elsewhere that a message quotes.
 const QUOTE_LENGTH: usize = 200;
 
+/// What happened when a mapping is somebody else's, and not when the key may do nothing at all.
+const FOREIGN: &str = "the mapping belongs to another user";
+
 /// Why a call fails, before it is said what the call was to do.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -35,13 +38,17 @@ impl Problem {
         )
     }
 
-    /// A write that may have taken effect: `doubt` says why that is not known, `unseen` why looking did not tell.
-    pub(crate) fn unknown_outcome(doubt: &str, done: &str, unseen: &Problem) -> Self {
+    /// A mapping of somebody else.
+    pub(crate) fn foreign() -> Self {
         Self::new(
-            FailureKind::UnknownOutcome,
-            format!("{doubt}, and whether the mapping was {done} is unknown: {}", unseen.happened),
-            "Call list_models to see before trying again",
+            FailureKind::Forbidden,
+            FOREIGN,
+            "Ask its owner or an administrator, or create a mapping of your own under another alias",
         )
+    }
+
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.happened == FOREIGN
     }
 
     /// The same problem, with what did or did not come of it.

@@ -104,7 +104,9 @@ macro_rules! impl_from_error_code {
                     | Code::DestinationUnavailable
                     | Code::DestinationIpUnroutable => Self::Unreachable,
                     Code::TlsProtocolError | Code::TlsCertificateError | Code::TlsAlertReceived(_) => Self::Insecure,
-                    Code::ConnectionReadTimeout | Code::ConnectionWriteTimeout | Code::HttpResponseTimeout => Self::Silent,
+                    Code::ConnectionReadTimeout
+                    | Code::ConnectionWriteTimeout
+                    | Code::HttpResponseTimeout => Self::Silent,
                     Code::ConnectionTerminated | Code::HttpResponseIncomplete | Code::HttpProtocolError => Self::Broken,
                     Code::HttpResponseBodySize(_)
                     | Code::HttpResponseHeaderSectionSize(_)
