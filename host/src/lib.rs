@@ -20,13 +20,17 @@ mod engine;
 pub mod grants;
 mod log;
 mod mcp;
-mod sandbox;
+pub mod sandbox;
 mod secret;
 
 use cli::{Cli, Command, GrantsCommand};
 use config::Config;
 use egress::{Egress, SystemResolver};
 use sandbox::Sandbox;
+
+pub use component::Tool;
+pub use config::KeysPerCall;
+pub use secret::{SecretError, SecretValue};
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {

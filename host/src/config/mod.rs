@@ -33,7 +33,7 @@ pub(crate) struct Config {
 
 /// Whether the base URL was chosen by somebody who may also be trusted with a key from elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeysPerCall {
+pub enum KeysPerCall {
     /// The operator chose the base URL.
     Accepted,
     /// A `.env` that merely lies in the working directory chose it: a key that somebody types into a conversation
@@ -161,7 +161,8 @@ fn read_secrets(
 
 fn is_set((value, _): &(String, Source)) -> bool {
     let value = value.trim();
-    !value.is_empty() && !(value.starts_with("${") && value.ends_with('}'))
+    let unfilled = value.starts_with("${") && value.ends_with('}');
+    !value.is_empty() && !unfilled
 }
 
 /// The grant file: the one that is named, the built-in one for the built-in component, or else nothing.

@@ -29,7 +29,7 @@ use state::State;
 const STDERR_BYTES: usize = 16 << 10;
 
 /// A component, linked to what it may use, and ready for calls.
-pub(crate) struct Sandbox {
+pub struct Sandbox {
     engine: Engine,
     instance: InstancePre<State>,
     tools: Vec<Tool>,
@@ -42,7 +42,7 @@ pub(crate) struct Sandbox {
 }
 
 /// How a call ended.
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// With an answer: an object, and the same as compact JSON.
     Answer(Value, String),
     /// With a failure, in words for whoever made the call.
@@ -63,7 +63,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// When it cannot be loaded, or imports what is not offered.
-    pub(crate) fn new(
+    pub fn new(
         component: Option<&Path>,
         grants: Arc<Grants>,
         secrets: HashMap<String, SecretValue>,
@@ -91,12 +91,12 @@ impl Sandbox {
     }
 
     /// The tools that are granted something, in the component's order.
-    pub(crate) fn tools(&self) -> impl Iterator<Item = &Tool> {
+    pub fn tools(&self) -> impl Iterator<Item = &Tool> {
         self.tools.iter().filter(|tool| !self.grants.routes(&tool.name).is_empty())
     }
 
     /// The tool of this name, if it is granted something.
-    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.tools().find(|tool| tool.name == name)
     }
 
@@ -110,7 +110,7 @@ impl Sandbox {
     }
 
     /// Runs a tool in an instance of its own.
-    pub(crate) async fn call(&self, tool: &Tool, arguments: Map<String, Value>) -> Outcome {
+    pub async fn call(&self, tool: &Tool, arguments: Map<String, Value>) -> Outcome {
         let limit = self.grants.limits.call_seconds;
         let call = tokio::time::timeout(Duration::from_secs(limit), self.call_unlimited(tool, arguments));
         let reason = match call.await {
