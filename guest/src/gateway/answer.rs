@@ -84,11 +84,7 @@ impl Gateway {
                 format!("the gateway does not accept the API key: it answered {said}"),
                 "Check AIGATEWAY_API_KEY, or the api_key that was passed; a gateway whose database is down answers the same",
             ),
-            403 if is_one && error == "access denied" => (
-                Forbidden,
-                "the mapping belongs to another user".to_owned(),
-                "Ask its owner or an administrator, or create a mapping of your own under another alias",
-            ),
+            403 if is_one && error == "access denied" => return Problem::anothers(),
             403 if !is_public => (
                 Forbidden,
                 format!("the API key's user may not do this: the gateway answered {said}"),
