@@ -2,4 +2,7 @@
 
 mod support;
 
+mod commands;
+mod configuration;
+mod connections;
 mod tools;

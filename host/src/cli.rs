@@ -6,12 +6,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::log::Level;
 
-/// MCP server for AIGateway. Its tools run in a WebAssembly component that reaches the granted routes of one gateway
-/// and nothing else, and never sees the API key.
+/// MCP server for AIGateway. Its tools run in a WebAssembly component that reaches the granted
+/// routes of one gateway and nothing else, and never sees the API key.
 ///
 /// Without a command it serves MCP over stdin and stdout: that is what an MCP client starts.
 #[derive(Debug, Parser)]
-#[command(name = "aigateway-mcp", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "aigateway-mcp", version, after_help = AFTER_HELP, verbatim_doc_comment)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,
