@@ -5,4 +5,5 @@ mod support;
 mod commands;
 mod configuration;
 mod connections;
+mod hostile_gateway;
 mod tools;

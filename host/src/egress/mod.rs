@@ -238,6 +238,8 @@ impl Egress {
         log::warn(&format!("{}: {line}: {denial}{hint}", call.tool));
         let error = match denial.check {
             Check::Address => Error::DestinationIpProhibited,
+            // The request was sent: a component must not take this for one that never left.
+            Check::Response => Error::HttpResponseContentCoding(None),
             _ => Error::HttpRequestDenied,
         };
         if let Ok(mut denials) = call.denials.lock() {

@@ -19,7 +19,7 @@ mod state;
 use crate::component::{Loaded, Returned, Tool};
 use crate::config::KeysPerCall;
 use crate::egress::{CallContext, Egress, Placeholder};
-use crate::grants::{Denial, Grants, Limits};
+use crate::grants::{Check, Denial, Grants, Limits};
 use crate::log;
 use crate::secret::SecretValue;
 use clock::EpochClock;
@@ -236,6 +236,9 @@ fn engine(limits: &Limits) -> Result<Engine> {
 /// A failure's text, with what was denied in the call: the caller learns that asking again does not help.
 fn with_denials(text: &str, tool: &str, denials: &[Denial]) -> String {
     let Some(denial) = denials.last() else { return text.to_owned() };
+    if denial.check == Check::Response {
+        return format!("{text} The sandbox refused an answer of the gateway: {}.", denial.reason);
+    }
     let missing = denial.missing_rule.as_ref();
     let missing = missing.map_or_else(String::new, |rule| format!(" (`{tool}` is not granted \"{rule}\")"));
     format!("{text} The sandbox denied a request{missing}: {denial}; only the operator can change that.")
