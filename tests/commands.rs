@@ -71,7 +71,10 @@ fn a_failed_call_exits_with_1_and_says_why_on_stderr() {
 fn a_call_that_cannot_be_made_exits_with_1_and_says_what_is_wanted() {
     let gateway = Gateway::start();
     for (arguments, said) in [
-        (["nope", "a=b"], "unknown tool `nope`; there are: list_models, create_mapping, update_mapping, delete_mapping"),
+        (
+            ["nope", "a=b"],
+            "unknown tool `nope`; there are: list_models, create_mapping, update_mapping, delete_mapping",
+        ),
         (["list_models", "limit"], "`limit` is not of the form KEY=VALUE"),
         (["list_models", "limit=x"], "`limit` must be a whole number from 0 to 4294967295"),
         (["list_models", "nope=1"], "`nope` must be left out: there is only `search`, `offset`, `limit`, `api_key`"),

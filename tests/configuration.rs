@@ -49,7 +49,8 @@ fn a_file_may_set_both_whether_it_is_named_or_lies_there() {
 #[test]
 fn a_named_file_takes_the_place_of_the_one_that_lies_there() {
     let gateway = Gateway::start();
-    let start = Start::bare().file(".env", format!("AIGATEWAY_URL={NOWHERE}")).file("own.env", dotenv(&gateway, "alice"));
+    let start =
+        Start::bare().file(".env", format!("AIGATEWAY_URL={NOWHERE}")).file("own.env", dotenv(&gateway, "alice"));
 
     works(start.args(["--env-file", "own.env"]));
 }
@@ -186,7 +187,11 @@ fn a_url_that_is_none_is_refused_at_the_start_with_what_it_should_look_like() {
         ] {
             let ran = start.run();
             assert_eq!(ran.status.code(), Some(1), "{url}");
-            assert_eq!(ran.stderr, format!("aigateway-mcp: error: AIGATEWAY_URL is not a usable URL: {said}\n"), "{url}");
+            assert_eq!(
+                ran.stderr,
+                format!("aigateway-mcp: error: AIGATEWAY_URL is not a usable URL: {said}\n"),
+                "{url}"
+            );
             assert_eq!(ran.stdout, "");
             assert!(!ran.stderr.contains("hunter2"));
         }
@@ -195,7 +200,8 @@ fn a_url_that_is_none_is_refused_at_the_start_with_what_it_should_look_like() {
 
 #[test]
 fn plain_http_to_another_machine_is_refused_at_the_start() {
-    for url in ["http://gateway.example", "http://192.168.1.2:8088", "http://localhost.example", "http://[2001:db8::1]"] {
+    for url in ["http://gateway.example", "http://192.168.1.2:8088", "http://localhost.example", "http://[2001:db8::1]"]
+    {
         let ran = Start::bare().env("AIGATEWAY_URL", url).run();
         assert_eq!(ran.status.code(), Some(1), "{url}");
         assert_eq!(

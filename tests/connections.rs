@@ -130,7 +130,8 @@ fn connections_that_were_closed_while_idle_cost_no_call_and_no_second_write() {
 fn tls_works_with_the_authority_that_is_named() {
     for era in ERAS {
         let gateway = Gateway::builder().tls().start().unwrap();
-        let start = Start::on(&gateway, "alice").file("ca.pem", gateway.ca_pem().unwrap()).args(["--ca-file", "ca.pem"]);
+        let start =
+            Start::on(&gateway, "alice").file("ca.pem", gateway.ca_pem().unwrap()).args(["--ca-file", "ca.pem"]);
 
         round_trip(&mut start.connect(era));
 
@@ -188,7 +189,10 @@ fn a_file_that_holds_no_authority_is_refused_at_the_start() {
     ] {
         let ran = Start::on(&gateway, "alice").file(name, content).args(["--ca-file", name]).run();
         assert_eq!(ran.status.code(), Some(1));
-        assert_eq!(ran.stderr.lines().last(), Some(&*format!("aigateway-mcp: error: cannot use the CA file `{name}`: {said}")));
+        assert_eq!(
+            ran.stderr.lines().last(),
+            Some(&*format!("aigateway-mcp: error: cannot use the CA file `{name}`: {said}"))
+        );
     }
     let ran = Start::on(&gateway, "alice").args(["--ca-file", "none.pem"]).run();
     assert!(ran.stderr.contains("cannot use the CA file `none.pem`: "), "{ran:?}");

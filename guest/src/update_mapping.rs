@@ -81,6 +81,9 @@ impl Change {
             .map(|changed| format!("`{}`", changed.field))
             .collect();
         let next = match stored.as_slice() {
+            [] if unmet.iter().all(Unmet::is_unexplained) => {
+                "Nothing was changed: look into the gateway's log, or ask who runs it".to_owned()
+            }
             [] => "Nothing was changed".to_owned(),
             [field] => format!("The change of {field} is stored"),
             fields => format!("The changes of {} are stored", fields.join(", ")),

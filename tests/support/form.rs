@@ -7,9 +7,8 @@ const LONGEST: usize = 900;
 const KEY_PREVIEW: usize = 12;
 
 /// What betrays the sandbox, or a value that was printed for a programmer.
-const FOREIGN: [&str; 13] = [
-    "Some(", "None", "Ok(", "Err(", "Error {", " { ", "Code::", "\\u{", "\\n", "\\\"", "os error", "wasm", "panicked",
-];
+const FOREIGN: [&str; 13] =
+    ["Some(", "None", "Ok(", "Err(", "Error {", " { ", "Code::", "\\u{", "\\n", "\\\"", "os error", "wasm", "panicked"];
 
 /// `Failed to <do what>: <what happened>. <What to do next>.`, on one line, in plain words and without a key.
 pub(crate) fn assert_form(failure: &str) {

@@ -151,7 +151,8 @@ fn the_half_of_a_list_that_could_not_be_read_is_named() {
 
         let called = Start::on(&gateway, "alice").connect(Era::Legacy).call("list_models", json!({}));
 
-        let said = format!("Failed to list models: the {half} could not be read: the gateway answered 502 (an HTML page). ");
+        let said =
+            format!("Failed to list models: the {half} could not be read: the gateway answered 502 (an HTML page). ");
         assert!(called.failure().starts_with(&said), "{called:?}");
     }
 }

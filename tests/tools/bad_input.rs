@@ -66,7 +66,11 @@ fn missing_extra_and_wrongly_typed_arguments_are_named() {
             json!({ "alias": "my-gpt", "force": true }),
             failed("delete_mapping", "`force` must be left out: there is only `alias`, `api_key`, not true"),
         ),
-        ("delete_mapping", json!({ "alias": 5 }), failed("delete_mapping", "`alias` must be a string, not the number 5")),
+        (
+            "delete_mapping",
+            json!({ "alias": 5 }),
+            failed("delete_mapping", "`alias` must be a string, not the number 5"),
+        ),
         (
             "delete_mapping",
             json!({ "alias": ["my-gpt"] }),
@@ -222,7 +226,8 @@ fn a_key_in_the_wrong_place_is_not_repeated() {
     let gateway = Gateway::start();
     let mut client = Start::on(&gateway, "alice").connect(Era::Modern);
 
-    for arguments in [json!({ "alias": "a", "key": gateway.key("bob") }), json!({ "provider_id": gateway.key("bob") })] {
+    for arguments in [json!({ "alias": "a", "key": gateway.key("bob") }), json!({ "provider_id": gateway.key("bob") })]
+    {
         let called = client.call("create_mapping", arguments);
         assert!(!called.result.to_string().contains(&gateway.key("bob")[..9]), "{called:?}");
         called.failure();

@@ -122,8 +122,7 @@ fn a_model_that_its_provider_does_not_list_is_warned_about() {
     let gateway = Gateway::start();
     let mut client = Start::on(&gateway, "alice").connect(Era::Modern);
 
-    let created =
-        client.call("create_mapping", json!({ "alias": "a", "provider_id": "glm", "model_name": "gpt-4o" }));
+    let created = client.call("create_mapping", json!({ "alias": "a", "provider_id": "glm", "model_name": "gpt-4o" }));
 
     assert_eq!(
         warnings(&created.answer()),
@@ -192,9 +191,7 @@ fn a_field_that_is_too_long_for_the_database_is_recognised_behind_the_gateways_5
 fn of_two_creates_of_one_alias_at_the_same_time_one_wins() {
     let gateway = Gateway::start();
     let mut client = Start::on(&gateway, "alice").connect(Era::Legacy);
-    let create = |model: &str| {
-        json!({ "name": "create_mapping", "arguments": { "alias": "race", "provider_id": "openai", "model_name": model } })
-    };
+    let create = |model: &str| json!({ "name": "create_mapping", "arguments": { "alias": "race", "provider_id": "openai", "model_name": model } });
     let requests = ["gpt-4o", "gpt-4"].map(|model| client.request("tools/call", create(model)));
 
     for request in &requests {

@@ -161,7 +161,8 @@ fn a_search_finds_parts_of_alias_model_and_provider_in_any_case() {
 fn what_the_gateway_announces_but_does_not_deliver_is_said() {
     let gateway = Gateway::start();
     gateway.insert(NewMapping::owned_by("alice", "only"));
-    let short = r#"{"data":[{"id":1,"alias":"only","provider_id":"openai","model_name":"gpt-4o","enabled":true}],"total":7}"#;
+    let short =
+        r#"{"data":[{"id":1,"alias":"only","provider_id":"openai","model_name":"gpt-4o","enabled":true}],"total":7}"#;
     gateway.fault(Fault::new(When::get(MAPPINGS), What::Answer(Answer::json(200, short))));
 
     let answer = list(&gateway, "alice", json!({}));
@@ -175,7 +176,8 @@ fn a_gateway_that_hands_out_tiny_pages_is_read_as_far_as_a_call_may_ask() {
     let gateway = Gateway::start();
     gateway.set_providers(Vec::new());
     for number in 0..100 {
-        let row = format!(r#"{{"id":{number},"alias":"m-{number}","provider_id":"p","model_name":"m","enabled":true}}"#);
+        let row =
+            format!(r#"{{"id":{number},"alias":"m-{number}","provider_id":"p","model_name":"m","enabled":true}}"#);
         let page = format!(r#"{{"data":[{row}],"total":100}}"#);
         gateway.fault(Fault::new(When::get(MAPPINGS), What::Answer(Answer::json(200, page))));
     }

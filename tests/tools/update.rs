@@ -223,7 +223,10 @@ fn a_missing_mapping_is_not_written() {
 
     let failure = client.call("update_mapping", json!({ "alias": "none", "description": "d" }));
 
-    assert!(failure.failure().starts_with("Failed to update mapping `none`: there is no such mapping. "), "{failure:?}");
+    assert!(
+        failure.failure().starts_with("Failed to update mapping `none`: there is no such mapping. "),
+        "{failure:?}"
+    );
     assert!(writes(&gateway).is_empty());
 }
 

@@ -104,7 +104,7 @@ fn a_write_that_is_confirmed_but_not_done_names_every_field() {
     assert_eq!(
         failure.failure(),
         "Failed to update mapping `my-gpt`: the gateway kept `provider_id` = `openai`, and the gateway kept `model_name` = \
-         `gpt-4o`. Nothing was changed."
+         `gpt-4o`. Nothing was changed: look into the gateway's log, or ask who runs it."
     );
 }
 

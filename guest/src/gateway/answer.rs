@@ -74,7 +74,7 @@ impl Gateway {
         let (is_public, is_one) = (answer.about == About::Models, answer.about == About::Mapping);
         let (kind, happened, next) = match answer.status {
             200..300 => return self.no_protocol(answer),
-            300..=399 => (
+            300..=303 | 305..=399 => (
                 GatewayError,
                 format!("the gateway at {} answered {said}, a redirect, which is never followed", self.base),
                 "Set AIGATEWAY_URL to the address that answers itself",
