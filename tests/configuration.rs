@@ -4,6 +4,7 @@ use reference_gateway::Gateway;
 use serde_json::{Value, json};
 
 use crate::support::form::assert_no_key;
+use crate::support::grants::BUILT_IN;
 use crate::support::{Called, ERAS, Era, Start};
 
 /// An address at which nothing listens: the discard port, which needs privileges.
@@ -80,12 +81,13 @@ fn a_file_that_lies_there_does_not_redirect_a_key_that_came_from_elsewhere() {
         let mut client = start.args(["--url", &trusted.url()]).connect(era);
         client.call("list_models", json!({})).answer();
 
-        // The key from the environment, a URL from the file alone: ignored, and said so.
+        // The key from the environment, a URL from the file alone: ignored, and said so; the default is taken.
+        let grants = BUILT_IN.replace("http://localhost:8088", &trusted.url());
         let start = Start::bare().env("AIGATEWAY_API_KEY", key).file(".env", dotenv(&evil, "bob"));
-        let client = start.connect(era);
+        let mut client = start.file("grants.toml", grants).args(["--grants", "grants.toml"]).connect(era);
+        client.call("list_models", json!({})).answer();
         let said = client.server.wait_for_stderr("API key: configured");
         assert!(said.contains("AIGATEWAY_URL in `.env` is ignored: the key came from elsewhere"), "{said}");
-        assert!(said.contains("gateway: http://localhost:8088\n"), "{said}");
 
         // A named file is the operator's: it may decide both.
         let start = Start::bare().file("own.env", own_env + &format!("\nAIGATEWAY_URL={}", trusted.url()));
@@ -93,7 +95,16 @@ fn a_file_that_lies_there_does_not_redirect_a_key_that_came_from_elsewhere() {
         start.connect(era).call("list_models", json!({})).answer();
 
         assert_eq!(evil.connections(), 0);
+        assert_eq!(trusted.requests().len(), 6, "each of the three calls went where it should");
     }
+}
+
+#[test]
+fn a_file_that_lies_there_may_bring_the_key_to_a_gateway_that_was_set_elsewhere() {
+    let gateway = Gateway::start();
+    let key = format!("AIGATEWAY_API_KEY={}", gateway.key("alice"));
+
+    works(Start::bare().env("AIGATEWAY_URL", gateway.url()).file(".env", key));
 }
 
 #[test]
