@@ -190,7 +190,9 @@ impl Behind for Backend<'_> {
     fn perform(&self) -> Answer {
         let Request { method, target, .. } = self.request;
         // A proxy passes on what is below its prefix, and knows nothing else.
-        let answer = match target.strip_prefix(&self.shared.path_prefix) {
+        let prefix = &self.shared.path_prefix;
+        let below = target.strip_prefix(prefix).filter(|below| prefix.is_empty() || below.starts_with('/'));
+        let answer = match below {
             Some(target) => api::answer(&self.shared.store, target, self.request),
             None => api::not_found(),
         };
