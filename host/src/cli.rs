@@ -6,12 +6,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::log::Level;
 
-/// MCP server for AIGateway. Its tools run in a WebAssembly component that reaches the granted routes of one gateway
-/// and nothing else, and never sees the API key.
+/// MCP server for AIGateway. Its tools run in a WebAssembly component that reaches the granted
+/// routes of one gateway and nothing else, and never sees the API key.
 ///
 /// Without a command it serves MCP over stdin and stdout: that is what an MCP client starts.
 #[derive(Debug, Parser)]
-#[command(name = "aigateway-mcp", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "aigateway-mcp", version, after_help = AFTER_HELP, verbatim_doc_comment)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "api_key_command")]
     pub(crate) api_key_file: Option<PathBuf>,
 
-    /// Run this command, without a shell, and take its output as the API key, such as 'op read op://vault/key'
+    /// Run this command without a shell, such as 'op read op://vault/key'; it prints the API key
     #[arg(long, value_name = "COMMAND", global = true)]
     pub(crate) api_key_command: Option<String>,
 

@@ -215,7 +215,7 @@ impl Egress {
         if let Some(encoding) = parts.headers.get(http::header::CONTENT_ENCODING) {
             let reason =
                 format!("the content encoding `{}` was not asked for", String::from_utf8_lossy(encoding.as_bytes()));
-            return Err(Denial::new(Check::Response, reason).into());
+            return Err(Denial::new(Check::Encoding, reason).into());
         }
         let most = self.grants.limits.response_bytes;
         let body =
@@ -242,6 +242,8 @@ impl Egress {
             Check::Address => Error::DestinationIpProhibited,
             Check::Deadline => Error::HttpResponseTimeout,
             Check::Response => Error::HttpResponseBodySize(None),
+            // The request was sent: a component must not take this for one that never left.
+            Check::Encoding => Error::HttpResponseContentCoding(None),
             _ => Error::HttpRequestDenied,
         };
         if let Ok(mut denials) = call.denials.lock() {

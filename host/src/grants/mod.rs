@@ -124,7 +124,9 @@ pub enum Check {
     Address,
     /// The answer comes in time.
     Deadline,
-    /// The answer is one that may be handed in.
+    /// The answer is encoded as it was asked for: not at all.
+    Encoding,
+    /// The answer is within its limit.
     Response,
 }
 
@@ -161,6 +163,7 @@ impl fmt::Display for Check {
             Check::Rate => "rate",
             Check::Address => "address",
             Check::Deadline => "deadline",
+            Check::Encoding => "encoding",
             Check::Response => "response",
         })
     }

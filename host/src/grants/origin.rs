@@ -139,7 +139,9 @@ impl BaseUrl {
     /// Says what is wrong with it and what it should look like. A URL with a user in it is not repeated.
     pub fn parse(text: &str) -> Result<Self, String> {
         const FORM: &str = "it should look like `http://localhost:8088` or `https://gateway.example/prefix`";
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("`{text}` is not a URL; {FORM}"))?;
+        // Where there is no scheme, what stands before an `@` may be a password all the same.
+        let shown = if text.contains('@') { "it".to_owned() } else { format!("`{text}`") };
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("{shown} is not a URL; {FORM}"))?;
         let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
         let origin = Origin::parse(scheme, authority).map_err(|denial| match denial.check {
             Check::UserInfo => format!("it has a user in it, which is not allowed; {FORM}"),

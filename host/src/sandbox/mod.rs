@@ -19,7 +19,7 @@ mod state;
 use crate::component::{Loaded, Returned, Tool};
 use crate::config::KeysPerCall;
 use crate::egress::{CallContext, Egress, Placeholder};
-use crate::grants::{Denial, Grants, Limits};
+use crate::grants::{Check, Denial, Grants, Limits};
 use crate::log;
 use crate::secret::SecretValue;
 use clock::EpochClock;
@@ -237,14 +237,18 @@ fn engine(limits: &Limits) -> Result<Engine> {
 
 /// A failure's text, with what was denied in the call: the caller learns that asking again does not help.
 fn with_denials(text: &str, tool: &str, denials: &[Denial]) -> String {
-    let Some(denial) = denials.last() else { return text.to_owned() };
+    let Some(Denial { check, reason, missing_rule }) = denials.last() else { return text.to_owned() };
     let stop = if text.ends_with('.') { "" } else { "." };
-    let missing = denial.missing_rule.as_ref();
-    let missing = missing.map_or_else(String::new, |rule| format!(" `{tool}` would need the grant \"{rule}\"."));
-    let Denial { check, reason, .. } = denial;
-    format!(
-        "{text}{stop} The sandbox denied a request by the check `{check}`: {reason}.{missing} Only the operator can change that."
-    )
+    let rule = missing_rule.as_ref();
+    let missing = rule.map_or_else(String::new, |rule| format!(" `{tool}` would need the grant \"{rule}\"."));
+    let denial = match check {
+        Check::Response | Check::Encoding => format!("The sandbox refused an answer: {reason}."),
+        Check::Deadline => format!("The sandbox gave a request up: {reason}."),
+        check => format!(
+            "The sandbox denied a request by the check `{check}`: {reason}.{missing} Only the operator can change that."
+        ),
+    };
+    format!("{text}{stop} {denial}")
 }
 
 fn log_stderr(call: &CallContext, bytes: &[u8]) {
