@@ -2,14 +2,17 @@
 
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::Signal;
 
-use super::ending::signal;
-use crate::support::Start;
+use serde_json::{Value, json};
+
+use super::ending::{assert_child_ends, signal};
+use super::{request, sign_of_life};
+use crate::support::{Era, Start};
 
 /// How long a server may take for the next bytes before it counts as one that reads no more.
 const STALLED: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -35,48 +38,58 @@ fn is_writable(pipe: &impl AsFd) -> bool {
     poll(&mut descriptors, Some(&STALLED)).unwrap() > 0
 }
 
-fn assert_ends(mut child: Child, since: Instant) {
-    let status = child.wait().unwrap();
-    assert_eq!(status.code(), Some(0), "{status}");
-    assert!(since.elapsed() < Duration::from_secs(2), "it took {:?}", since.elapsed());
+/// Requests that are answered at once, with little, with much, and large ones with much; one whose id is in use, which
+/// is refused before it gets to the SDK; and a line that is no message.
+fn floods() -> [Vec<u8>; 5] {
+    let many = |count: u32, line: &dyn Fn(u32) -> Value| (0..count).map(|id| format!("{}\n", line(id))).collect();
+    let list = |id: u32, filling: &str| request(Era::Modern, id, "tools/list", json!({ "filling": filling }));
+    let filling = "x".repeat(512 << 10);
+    [
+        many(5000, &|id| sign_of_life(Era::Legacy, id)),
+        many(2000, &|id| list(id, "")),
+        many(300, &|id| list(id, &filling)),
+        many(1, &|id| sign_of_life(Era::Legacy, id)),
+        "nonsense\n".to_owned(),
+    ]
+    .map(String::into_bytes)
 }
 
-/// A request that is answered at once; one that is refused before it gets to the SDK; a line that is no message.
-fn lines() -> [Vec<u8>; 3] {
-    let list = super::request(crate::support::Era::Modern, 1, "tools/list", serde_json::json!({}));
-    let ping = br#"{"jsonrpc":"2.0","id":"PING","method":"ping"}"#.repeat(1);
-    [format!("{list}\n").into_bytes(), [ping.as_slice(), b"\n"].concat(), b"nonsense\n".to_vec()]
+/// Does this with a server that each of the floods has stalled, all at the same time.
+fn with_each_stalled(check: fn(Child, ChildStdin, usize)) {
+    std::thread::scope(|scope| {
+        for flood in floods() {
+            scope.spawn(move || {
+                let (child, stdin, written) = stalled(&flood);
+                check(child, stdin, written);
+            });
+        }
+    });
 }
 
 #[test]
 fn a_signal_ends_a_server_that_nobody_reads_from() {
-    for line in lines() {
-        let (child, _stdin, _) = stalled(&line);
+    with_each_stalled(|mut child, _stdin, _| {
+        let _unread = child.stdout.take();
         let since = Instant::now();
         signal(child.id(), Signal::TERM);
-        assert_ends(child, since);
-    }
+        assert_child_ends(&mut child, since);
+    });
 }
 
 #[test]
 fn the_end_of_input_ends_a_server_that_nobody_reads_from() {
-    for line in lines() {
-        let (child, stdin, _) = stalled(&line);
+    with_each_stalled(|mut child, stdin, _| {
+        let _unread = child.stdout.take();
         let since = Instant::now();
         drop(stdin);
-        assert_ends(child, since);
-    }
+        assert_child_ends(&mut child, since);
+    });
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_server_that_nobody_reads_from_stops_reading_and_takes_little_memory() {
-    let mut big = br#"{"jsonrpc":"2.0","id":"#.to_vec();
-    big.extend_from_slice(br#""x","method":"ping","params":{"a":""#);
-    big.resize(512 << 10, b'x');
-    big.extend_from_slice(b"\"}}\n");
-    for line in lines().into_iter().chain([big]) {
-        let (mut child, _stdin, written) = stalled(&line);
+    with_each_stalled(|mut child, _stdin, written| {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         let peak_kib: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
@@ -84,5 +97,5 @@ fn a_server_that_nobody_reads_from_stops_reading_and_takes_little_memory() {
         child.wait().unwrap();
         println!("{written} bytes written, {peak_kib} KiB at most");
         assert!(peak_kib < 128 << 10, "{peak_kib} KiB after {written} bytes");
-    }
+    });
 }
