@@ -9,4 +9,5 @@ mod component;
 mod configuration;
 mod connections;
 mod hostile_gateway;
+mod protocol;
 mod tools;
