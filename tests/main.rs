@@ -2,5 +2,6 @@
 
 mod support;
 
+mod audit;
 mod component;
 mod tools;
