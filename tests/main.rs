@@ -4,6 +4,7 @@
 
 mod support;
 
+mod audit;
 mod commands;
 mod component;
 mod configuration;

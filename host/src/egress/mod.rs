@@ -3,7 +3,8 @@
 //! The order is fixed, and the first failing check names itself: parse → origin → method → path → query → headers →
 //! body → rate → address → (connection) → key → send → response → scrub. There is no other sender in the binary.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,13 +18,16 @@ use wasmtime_wasi_http::{Error, WasiBody};
 mod address;
 mod connect;
 mod headers;
+mod record;
 
 pub use connect::{Resolve, SystemResolver};
 
-use crate::grants::{Check, Denial, Grants, RequestUrl};
+use crate::audit::Audit;
+use crate::grants::{Check, Denial, Grants, RequestUrl, Route};
 use crate::log;
 use crate::secret::{Scrubber, SecretValue};
 use connect::{ConnectError, Connection, Connector};
+use record::{Answer, Line, Recorded};
 
 /// What stands for a secret inside the sandbox.
 pub(crate) struct Placeholder {
@@ -39,6 +43,8 @@ pub(crate) struct Placeholder {
 
 /// What the egress knows of the call that a request belongs to.
 pub(crate) struct CallContext {
+    /// Its number in this process.
+    pub(crate) id: u64,
     /// The tool that is running.
     pub(crate) tool: String,
     /// The secrets of this call.
@@ -52,9 +58,16 @@ pub(crate) struct CallContext {
 }
 
 impl CallContext {
-    pub(crate) fn new(tool: &str, placeholders: Vec<Placeholder>) -> Self {
+    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>) -> Self {
         let scrubber = Scrubber::new(placeholders.iter().filter_map(|placeholder| placeholder.secret.clone()));
-        Self { tool: tool.to_owned(), placeholders, scrubber, requests: AtomicUsize::new(0), denials: Mutex::default() }
+        Self {
+            id,
+            tool: tool.to_owned(),
+            placeholders,
+            scrubber,
+            requests: AtomicUsize::new(0),
+            denials: Mutex::default(),
+        }
     }
 
     /// What was denied in this call.
@@ -68,12 +81,14 @@ pub struct Egress {
     grants: Arc<Grants>,
     connector: Connector,
     running: Semaphore,
+    audit: Arc<Audit>,
+    requests: AtomicU64,
 }
 
 /// A request that passed every check that needs no network.
-struct Checked {
+struct Checked<'g> {
     request: Request<Bytes>,
-    rule: String,
+    rule: &'g Route,
 }
 
 enum Failure {
@@ -90,6 +105,15 @@ impl From<Denial> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied(denial) => denial.fmt(f),
+            Self::Failed(error) => error.fmt(f),
+        }
     }
 }
 
@@ -110,7 +134,18 @@ impl Egress {
     /// When the CA file cannot be used.
     pub fn new(grants: Arc<Grants>, resolver: Arc<dyn Resolve>) -> anyhow::Result<Self> {
         let running = Semaphore::new(grants.limits.concurrent_requests);
-        Ok(Self { connector: Connector::new(grants.clone(), resolver)?, grants, running })
+        let connector = Connector::new(grants.clone(), resolver)?;
+        Ok(Self { connector, grants, running, audit: Arc::new(Audit::off()), requests: AtomicU64::new(0) })
+    }
+
+    /// Puts every decision on record.
+    pub fn with_audit(self, audit: Arc<Audit>) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Where decisions are recorded.
+    pub(crate) fn audit(&self) -> &Arc<Audit> {
+        &self.audit
     }
 
     /// Takes a component's request through all checks, and its answer back through the scrubber.
@@ -119,7 +154,7 @@ impl Egress {
         call: &CallContext,
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Error> {
-        let line = describe(&request);
+        let line = Line::of(&request);
         let limit = Duration::from_secs(self.grants.limits.request_seconds);
         let answer = tokio::time::timeout(limit, self.check_and_send(call, request)).await;
         let late = || Denial::new(Check::Deadline, format!("no answer within `request_seconds` = {}", limit.as_secs()));
@@ -137,14 +172,34 @@ impl Egress {
         let Checked { request, rule } = self.check(call, request).await?;
         let closed = |_| Failure::Failed(Error::InternalError(None));
         let _running = self.running.acquire().await.map_err(closed)?;
-        let (connection, response) = self.exchange(call, request).await?;
-        let address = connection.address;
-        let response = self.receive(call, connection, response).await?;
-        log::debug(&format!("{}: {rule}: {} from {address}", call.tool, response.status().as_u16()));
-        Ok(response)
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let origin = &self.grants.base_url.origin;
+        let recorded = Recorded::announce(&self.audit, call, number, &request, origin, rule)?;
+        match self.send_and_receive(call, request).await {
+            Ok((received, response)) => {
+                log::debug(&format!("{}: {rule}: {} from {}", call.tool, received.status, received.address));
+                recorded.answered(&received);
+                Ok(response)
+            }
+            Err(failure) => {
+                recorded.failed(&failure.to_string());
+                Err(failure)
+            }
+        }
     }
 
-    async fn check(&self, call: &CallContext, request: Request<WasiBody>) -> Result<Checked, Failure> {
+    async fn send_and_receive(
+        &self,
+        call: &CallContext,
+        request: Request<Bytes>,
+    ) -> Result<(Answer, Response<Bytes>), Failure> {
+        let (connection, response) = self.exchange(call, request).await?;
+        let address = connection.address;
+        let (response, body, redactions) = self.receive(call, connection, response).await?;
+        Ok((Answer { status: response.status().as_u16(), body, redactions, address }, response))
+    }
+
+    async fn check(&self, call: &CallContext, request: Request<WasiBody>) -> Result<Checked<'_>, Failure> {
         let (parts, body) = request.into_parts();
         let uri = &parts.uri;
         let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
@@ -164,7 +219,7 @@ impl Egress {
         // The target as it goes onto the wire: path and query; the host is in its header.
         *request.uri_mut() = target.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
         *request.headers_mut() = headers::outgoing(parts.headers, &self.grants.base_url.origin, request.body().len());
-        Ok(Checked { request, rule: rule.to_string() })
+        Ok(Checked { request, rule })
     }
 
     async fn collect_request(&self, body: WasiBody) -> Result<Bytes, Failure> {
@@ -210,7 +265,7 @@ impl Egress {
         call: &CallContext,
         connection: Connection,
         response: Response<Incoming>,
-    ) -> Result<Response<Bytes>, Failure> {
+    ) -> Result<(Response<Bytes>, Bytes, usize), Failure> {
         let (mut parts, body) = response.into_parts();
         if let Some(encoding) = parts.headers.get(http::header::CONTENT_ENCODING) {
             let reason =
@@ -227,12 +282,13 @@ impl Egress {
         headers::scrub(&mut parts.headers, &call.scrubber);
         let body = body.to_bytes();
         let (scrubbed, redactions) = call.scrubber.scrub(&body);
-        let body = if redactions > 0 { Bytes::from(scrubbed.into_owned()) } else { body };
-        Ok(Response::from_parts(parts, body))
+        let handed_in = if redactions > 0 { Bytes::from(scrubbed.into_owned()) } else { body.clone() };
+        Ok((Response::from_parts(parts, handed_in), body, redactions))
     }
 
     /// Tells the operator, remembers it for the call's result, and gives the component the error that WASI has for it.
-    fn deny(&self, call: &CallContext, line: &str, denial: Denial) -> Error {
+    fn deny(&self, call: &CallContext, line: &Line, denial: Denial) -> Error {
+        record::denied(&self.audit, call, line, &denial);
         let rule = denial.missing_rule.as_ref();
         let hint = rule.map_or_else(String::new, |rule| {
             format!("; hint: to allow it, add \"{rule}\" to `{}` under [tools] of a grant file", call.tool)
@@ -251,14 +307,6 @@ impl Egress {
         }
         error
     }
-}
-
-/// The request as a log shows it: without what may be a secret in it (a user, a query).
-fn describe(request: &Request<WasiBody>) -> String {
-    let uri = request.uri();
-    let host = uri.authority().map_or("", |authority| authority.host());
-    let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-    format!("{} {}://{host}{port}{}", request.method(), uri.scheme_str().unwrap_or_default(), uri.path())
 }
 
 fn wire_error(error: hyper::Error) -> Error {

@@ -120,6 +120,8 @@ pub enum Check {
     Body,
     /// The call has requests left.
     Rate,
+    /// Its intent is on record.
+    Audit,
     /// The name resolves to an address that may be dialled.
     Address,
     /// The answer comes in time.
@@ -161,6 +163,7 @@ impl fmt::Display for Check {
             Check::Headers => "headers",
             Check::Body => "body",
             Check::Rate => "rate",
+            Check::Audit => "audit",
             Check::Address => "address",
             Check::Deadline => "deadline",
             Check::Encoding => "encoding",

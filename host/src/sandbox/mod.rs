@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -16,6 +17,7 @@ mod clock;
 mod imports;
 mod state;
 
+use crate::audit::{CallRecord, Head};
 use crate::component::{Loaded, Returned, Tool};
 use crate::config::KeysPerCall;
 use crate::egress::{CallContext, Egress, Placeholder};
@@ -39,6 +41,8 @@ pub struct Sandbox {
     egress: Arc<Egress>,
     running: Semaphore,
     clock: EpochClock,
+    calls: AtomicU64,
+    component: Value,
 }
 
 /// How a call ended.
@@ -47,6 +51,16 @@ pub enum Outcome {
     Answer(Value, String),
     /// With a failure, in words for whoever made the call.
     Failure(String),
+}
+
+impl Outcome {
+    /// What went wrong, as the audit log says it.
+    fn error_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Answer(..) => None,
+            Self::Failure(_) => Some("failure"),
+        }
+    }
 }
 
 /// Why a call has no result of its own.
@@ -87,7 +101,21 @@ impl Sandbox {
             secrets,
             keys_per_call,
             egress,
+            calls: AtomicU64::new(0),
+            component: loaded.description,
         })
+    }
+
+    /// What is loaded: its digest, imports and exports.
+    pub(crate) fn component(&self) -> &Value {
+        &self.component
+    }
+
+    /// Ends the record of this session.
+    pub(crate) fn end(&self) {
+        if let Err(error) = self.egress.audit().record("session.end", Value::Null) {
+            log::warn(&format!("the end of the session is not on record: {error:#}"));
+        }
     }
 
     /// The tools that are granted something, in the component's order.
@@ -111,26 +139,54 @@ impl Sandbox {
 
     /// Runs a tool in an instance of its own.
     pub async fn call(&self, tool: &Tool, arguments: Map<String, Value>) -> Outcome {
-        let limit = self.grants.limits.call_seconds;
-        let call = tokio::time::timeout(Duration::from_secs(limit), self.call_unlimited(tool, arguments));
-        let reason = match call.await {
-            Ok(Ok(outcome)) => return outcome,
-            Ok(Err(Stopped::Refused(reason))) => format!("{reason}. Correct the arguments and call it again"),
-            Ok(Err(Stopped::Ended(error))) => self.ended(tool, &error),
-            Err(_) => format!(
-                "it was stopped after `call_seconds` = {limit}. Whatever it was about to change may or may not have \
-                 changed: look before calling it again"
-            ),
-        };
-        Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name))
+        self.call_on_record(tool, arguments).await.0
     }
 
-    async fn call_unlimited(&self, tool: &Tool, mut arguments: Map<String, Value>) -> Result<Outcome, Stopped> {
+    /// [`Self::call`], and the head of the audit log once the result is on record.
+    pub(crate) async fn call_on_record(&self, tool: &Tool, arguments: Map<String, Value>) -> (Outcome, Option<Head>) {
+        let id = self.calls.fetch_add(1, Ordering::Relaxed);
+        let record = match CallRecord::begin(self.egress.audit(), id, &tool.name, &arguments) {
+            Ok(record) => record,
+            Err(error) => {
+                let reason = format!("{error}. What is not on record is not done: only the operator can change that");
+                log::warn(&format!("{}: refused: {error:#}", tool.name));
+                return (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), None);
+            }
+        };
+        let limit = self.grants.limits.call_seconds;
+        let call = tokio::time::timeout(Duration::from_secs(limit), self.call_unlimited(id, tool, arguments));
+        let (reason, error_type) = match call.await {
+            Ok(Ok(outcome)) => {
+                let head = record.end(outcome.error_type());
+                return (outcome, head);
+            }
+            Ok(Err(Stopped::Refused(reason))) => {
+                (format!("{reason}. Correct the arguments and call it again"), "refused")
+            }
+            Ok(Err(Stopped::Ended(error))) => (self.ended(tool, &error), "ended"),
+            Err(_) => (
+                format!(
+                    "it was stopped after `call_seconds` = {limit}. Whatever it was about to change may or may not have \
+                     changed: look before calling it again"
+                ),
+                "deadline",
+            ),
+        };
+        let head = record.end(Some(error_type));
+        (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), head)
+    }
+
+    async fn call_unlimited(
+        &self,
+        id: u64,
+        tool: &Tool,
+        mut arguments: Map<String, Value>,
+    ) -> Result<Outcome, Stopped> {
         let placeholders = self.take_secrets(&mut arguments).map_err(Stopped::Refused)?;
         let arguments = tool.arguments(&arguments).map_err(Stopped::Refused)?;
         let _running = self.running.acquire().await.map_err(|error| Stopped::Ended(anyhow!(error)))?;
         let _ticking = self.clock.tick();
-        let call = Arc::new(CallContext::new(&tool.name, placeholders));
+        let call = Arc::new(CallContext::new(id, &tool.name, placeholders));
         let state = State::new(&self.grants, call.clone(), self.egress.clone());
         let stderr = state.stderr();
         let returned = self.run(tool, arguments, state).await;
