@@ -6,7 +6,7 @@ use reference_gateway::{Answer, Fault, What, When};
 
 use super::cases;
 use super::probe::{GRANTS, Verdict, World, assert_all_right};
-use Verdict::{Allowed, AnswerDenied, AnswerFails};
+use Verdict::{Allowed, AnswerFails, AnswerRefused, GivenUp};
 
 cases!(
     /// What an answer may be like.
@@ -57,13 +57,13 @@ fn rows(case: Answers, key: &str) -> Vec<Row> {
     let body = |text: String| vec![(What::Answer(Answer::json(200, text)), Allowed(200))];
     let broken = AnswerFails("HttpProtocolError");
     match case {
-        Answers::EndlessBody => vec![(What::EndlessBody, AnswerDenied("response"))],
-        Answers::BodyOverTheCap => vec![(What::Answer(Answer::big(1)), AnswerDenied("response"))],
+        Answers::EndlessBody => vec![(What::EndlessBody, AnswerRefused)],
+        Answers::BodyOverTheCap => vec![(What::Answer(Answer::big(1)), AnswerRefused)],
         Answers::ContentEncoding => ["gzip", "br", "identity", "aes128gcm"]
-            .map(|encoding| (extra("Content-Encoding", encoding), AnswerDenied("response")))
+            .map(|encoding| (extra("Content-Encoding", encoding), AnswerRefused))
             .into(),
-        Answers::SlowHeaders => vec![(What::Drip(Duration::from_millis(300)), AnswerDenied("deadline"))],
-        Answers::NoAnswer => all(&[What::Silence, What::SilenceWithin(60)], AnswerDenied("deadline")),
+        Answers::SlowHeaders => vec![(What::Drip(Duration::from_millis(300)), GivenUp)],
+        Answers::NoAnswer => all(&[What::Silence, What::SilenceWithin(60)], GivenUp),
         Answers::KeyInAHeader => vec![
             (extra("X-Echo", key), Allowed(200)),
             (extra("Location", &format!("/?key={key}&x")), Allowed(200)),
@@ -87,7 +87,7 @@ fn rows(case: Answers, key: &str) -> Vec<Row> {
             ["", "x", "xy"].iter().flat_map(|before| body(base64(&format!("{before}{key}:")))).collect()
         }
         Answers::KeyInAHeadersName => vec![(extra(&format!("X-{key}"), "1"), Allowed(200))],
-        Answers::KeyInTheContentEncoding => vec![(extra("Content-Encoding", key), AnswerDenied("response"))],
+        Answers::KeyInTheContentEncoding => vec![(extra("Content-Encoding", key), AnswerRefused)],
         Answers::KeyInTrailers => {
             let chunks = format!("2\r\nok\r\n0\r\nX-Echo: {key}\r\n\r\n");
             vec![(ok("Transfer-Encoding: chunked\r\nTrailer: X-Echo\r\n", &chunks), Allowed(200))]
@@ -120,20 +120,18 @@ fn rows(case: Answers, key: &str) -> Vec<Row> {
             ]
             .map(|header| (ok(header, "hello"), broken))
             .into();
-            rows.push((ok("Content-Length: 2\r\nContent-Length: 2\r\n", "ok"), AnswerDenied("response")));
+            rows.push((ok("Content-Length: 2\r\nContent-Length: 2\r\n", "ok"), AnswerRefused));
             rows
         }
         Answers::LengthAndChunks => [
             ok("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "2\r\nok\r\n0\r\n\r\n"),
             ok("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "2\r\nok\r\n0\r\n\r\n"),
         ]
-        .map(|what| (what, AnswerDenied("response")))
+        .map(|what| (what, AnswerRefused))
         .into(),
         Answers::EncodingsOfTheTransfer => {
             ["gzip, chunked", "chunked, chunked", "identity", "xchunked", "chunked\r\nTransfer-Encoding: chunked"]
-                .map(|coding| {
-                    (ok(&format!("Transfer-Encoding: {coding}\r\n"), "2\r\nok\r\n0\r\n\r\n"), AnswerDenied("response"))
-                })
+                .map(|coding| (ok(&format!("Transfer-Encoding: {coding}\r\n"), "2\r\nok\r\n0\r\n\r\n"), AnswerRefused))
                 .into()
         }
         Answers::CutOff => all(
@@ -157,7 +155,7 @@ fn rows(case: Answers, key: &str) -> Vec<Row> {
                 bytes(
                     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n".to_owned(),
                 ),
-                AnswerDenied("response"),
+                AnswerRefused,
             )]
         }
         Answers::InformationalAnswers => {
@@ -175,10 +173,10 @@ fn rows(case: Answers, key: &str) -> Vec<Row> {
             ),
             (bytes("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".to_owned()), broken),
         ],
-        Answers::HeadersOverTheCap => vec![(extra("X-Long", &"x".repeat(10_000)), AnswerDenied("response"))],
+        Answers::HeadersOverTheCap => vec![(extra("X-Long", &"x".repeat(10_000)), AnswerRefused)],
         Answers::TooManyHeaders => {
             let headers = (0..150).map(|at| (format!("X-{at}"), "1".to_owned())).collect();
-            vec![(What::ExtraHeaders(headers), AnswerDenied("response"))]
+            vec![(What::ExtraHeaders(headers), AnswerRefused)]
         }
     }
 }
@@ -213,7 +211,7 @@ fn base64(text: &str) -> String {
 
 #[test]
 fn an_answer_is_handed_in_whole_and_scrubbed_or_not_at_all() {
-    let mut world = World::with(&format!("{GRANTS}{LIMITS}"), |start, _| start);
+    let mut world = World::with(&format!("{GRANTS}{LIMITS}"), |start, _| start.args(["--audit-log", "audit.jsonl"]));
     let key = world.granted.key("alice").to_owned();
     let mut wrong = Vec::new();
     for case in Answers::ALL {
@@ -240,6 +238,8 @@ fn an_answer_is_handed_in_whole_and_scrubbed_or_not_at_all() {
     assert_all_right(&wrong);
     let said = world.client.server.stderr();
     assert!(!said.contains(&key), "{said}");
+    let audit = std::fs::read_to_string(world.client.server.path("audit.jsonl")).expect("the audit log is there");
+    assert!(audit.contains("was not asked for") && !audit.contains(&key), "{audit}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use crate::digest::sha256;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 use wasmtime::Engine;
@@ -22,6 +23,9 @@ pub(crate) const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/com
 /// The same, compiled ahead of time for this target.
 const EMBEDDED_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.cwasm"));
 
+/// Its SHA-256, so that a start need not take it.
+pub(crate) const EMBEDDED_DIGEST: &str = env!("COMPONENT_DIGEST");
+
 /// Files larger than this are refused before they are compiled.
 const MOST_BYTES: u64 = 64 << 20;
 
@@ -31,6 +35,8 @@ pub(crate) struct Loaded {
     pub(crate) component: Component,
     /// Its functions as tools, in the order of its exports.
     pub(crate) tools: Vec<Tool>,
+    /// Its digest, imports and exports, for the record.
+    pub(crate) description: Value,
 }
 
 /// One world-level function as a tool.
@@ -50,7 +56,7 @@ impl Loaded {
     /// The embedded component.
     pub(crate) fn embedded(engine: &Engine) -> Result<Self> {
         let component = deserialize(engine, EMBEDDED_CODE).context("cannot load the embedded component")?;
-        Self::new(engine, component, EMBEDDED)
+        Self::new(engine, component, EMBEDDED, EMBEDDED_DIGEST.to_owned())
     }
 
     /// Another component, compiled now. The code is not kept anywhere: a cache that somebody else can write to
@@ -64,10 +70,10 @@ impl Loaded {
         let component = Component::from_binary(engine, &bytes)
             .map_err(anyhow::Error::from)
             .with_context(|| format!("`{name}` is not a component that can be compiled"))?;
-        Self::new(engine, component, &bytes).with_context(|| format!("cannot use `{name}`"))
+        Self::new(engine, component, &bytes, sha256(&bytes)).with_context(|| format!("cannot use `{name}`"))
     }
 
-    fn new(engine: &Engine, component: Component, bytes: &[u8]) -> Result<Self> {
+    fn new(engine: &Engine, component: Component, bytes: &[u8], digest: String) -> Result<Self> {
         let mut docs = docs::function_docs(bytes);
         let ty = component.component_type();
         let mut tools = Vec::new();
@@ -77,7 +83,10 @@ impl Loaded {
             tools.push(Tool::new(name, &function, export, docs.remove(name).unwrap_or_default())?);
         }
         ensure!(!tools.is_empty(), "it exports no function at the level of its world, so it has no tools");
-        Ok(Self { component, tools })
+        let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
+        let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
+        let description = json!({ "digest": digest, "imports": imports, "exports": exports });
+        Ok(Self { component, tools, description })
     }
 }
 

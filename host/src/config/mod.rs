@@ -29,6 +29,18 @@ pub(crate) struct Config {
     pub(crate) keys_per_call: KeysPerCall,
     /// Another component than the built-in one.
     pub(crate) component: Option<PathBuf>,
+    /// Where decisions are put on record.
+    pub(crate) audit: Option<AuditLog>,
+}
+
+/// The audit log, as it is configured.
+pub(crate) struct AuditLog {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// Whether each record waits for the disk.
+    pub(crate) sync: bool,
+    /// After how many MiB the next file begins.
+    pub(crate) rotate_mib: u64,
 }
 
 /// Whether the base URL was chosen by somebody who may also be trusted with a key from elsewhere.
@@ -88,6 +100,7 @@ impl Config {
             secrets: secrets.into_iter().map(|(name, (value, _))| (name, value)).collect(),
             keys_per_call,
             component: options.component.clone(),
+            audit: variables.audit_log(options),
         })
     }
 }
@@ -123,6 +136,16 @@ impl Variables {
     /// The value of the base URL's variable, for which there is a flag.
     fn url(&self, name: &str) -> Option<(String, Source)> {
         self.url_flag.clone().map(|url| (url, Source::Operator)).or_else(|| self.get(name))
+    }
+
+    /// Where the operator wants the audit log; a file in the working directory does not decide what is written where.
+    fn audit_log(&self, options: &Options) -> Option<AuditLog> {
+        let variable = || match self.get("AIGATEWAY_AUDIT_LOG") {
+            Some((file, Source::Operator)) => Some(PathBuf::from(file)),
+            _ => None,
+        };
+        let file = options.audit_log.clone().or_else(variable)?;
+        Some(AuditLog { file, sync: options.audit_sync, rotate_mib: options.audit_rotate })
     }
 
     fn warn_of_ignored_url(&self, variable: &str) {

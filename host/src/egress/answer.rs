@@ -19,7 +19,7 @@ pub(super) fn check(parts: &Parts) -> Result<(), Denial> {
     }
     if let Some(encoding) = parts.headers.get(CONTENT_ENCODING) {
         let encoding = String::from_utf8_lossy(encoding.as_bytes());
-        return refused(format!("the content encoding `{encoding}` was not asked for"));
+        return Err(Denial::new(Check::Encoding, format!("the content encoding `{encoding}` was not asked for")));
     }
     if !is_framed_once(&parts.headers) {
         return refused("its length can be read in two ways".to_owned());

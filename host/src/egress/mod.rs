@@ -4,7 +4,8 @@
 //! body → rate → address → (connection) → key → send → response → scrub. There is no other sender in the binary.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,14 +20,17 @@ mod address;
 mod answer;
 mod connect;
 mod headers;
+mod record;
 
 pub use connect::{Resolve, SystemResolver};
 
-use crate::grants::{Check, Denial, Grants, RequestUrl};
+use crate::audit::Audit;
+use crate::grants::{Check, Denial, Grants, RequestUrl, Route};
 use crate::log;
 use crate::queue::Wait;
 use crate::secret::{Scrubber, SecretValue};
 use connect::{ConnectError, Connection, Connector};
+use record::{Answer, Line, Recorded};
 
 /// Denials of one call that the operator is told: the first ones say what is wrong, and a component can ask for
 /// thousands a second.
@@ -49,6 +53,8 @@ pub(crate) struct Placeholder {
 
 /// What the egress knows of the call that a request belongs to.
 pub(crate) struct CallContext {
+    /// Its number in this process.
+    pub(crate) id: u64,
     /// The tool that is running.
     pub(crate) tool: String,
     /// The secrets of this call.
@@ -62,9 +68,9 @@ pub(crate) struct CallContext {
 }
 
 impl CallContext {
-    pub(crate) fn new(tool: &str, placeholders: Vec<Placeholder>) -> Self {
+    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>) -> Self {
         let scrubber = Scrubber::new(placeholders.iter().filter_map(|placeholder| placeholder.secret.clone()));
-        Self { tool: tool.to_owned(), placeholders, scrubber, tried: AtomicUsize::new(0), denied: Mutex::default() }
+        Self { id, tool: tool.to_owned(), placeholders, scrubber, tried: AtomicUsize::new(0), denied: Mutex::default() }
     }
 
     /// What was denied last in this call.
@@ -87,12 +93,14 @@ pub struct Egress {
     grants: Arc<Grants>,
     connector: Connector,
     running: Semaphore,
+    audit: Arc<Audit>,
+    requests: AtomicU64,
 }
 
 /// A request that passed every check that needs no network.
-struct Checked {
+struct Checked<'g> {
     request: Request<Bytes>,
-    rule: String,
+    rule: &'g Route,
 }
 
 enum Failure {
@@ -109,6 +117,15 @@ impl From<Denial> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied(denial) => denial.fmt(f),
+            Self::Failed(error) => error.fmt(f),
+        }
     }
 }
 
@@ -129,7 +146,18 @@ impl Egress {
     /// When the CA file cannot be used.
     pub fn new(grants: Arc<Grants>, resolver: Arc<dyn Resolve>) -> anyhow::Result<Self> {
         let running = Semaphore::new(grants.limits.concurrent_requests);
-        Ok(Self { connector: Connector::new(grants.clone(), resolver)?, grants, running })
+        let connector = Connector::new(grants.clone(), resolver)?;
+        Ok(Self { connector, grants, running, audit: Arc::new(Audit::off()), requests: AtomicU64::new(0) })
+    }
+
+    /// Puts every decision on record.
+    pub fn with_audit(self, audit: Arc<Audit>) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Where decisions are recorded.
+    pub(crate) fn audit(&self) -> &Arc<Audit> {
+        &self.audit
     }
 
     /// Takes a component's request through all checks, and its answer back through the scrubber.
@@ -138,7 +166,7 @@ impl Egress {
         call: &CallContext,
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Error> {
-        let line = describe(&request);
+        let line = Line::of(&request);
         let limit = Duration::from_secs(self.grants.limits.request_seconds);
         let wait = Wait::new();
         let answer = tokio::time::timeout(limit, self.check_and_send(call, request, &wait)).await;
@@ -175,14 +203,35 @@ impl Egress {
         let Checked { request, rule } = self.check(call, request).await?;
         let closed = |_| Failure::Failed(Error::InternalError(None));
         let _running = wait.place(&self.running).await.map_err(closed)?;
-        let (connection, response) = self.exchange(call, request).await?;
-        let address = connection.address;
-        let response = self.receive(call, connection, response).await?;
-        log::debug(&format!("{}: {rule}: {} from {address}", call.tool, response.status().as_u16()));
-        Ok(response)
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let origin = &self.grants.base_url.origin;
+        let recorded = Recorded::announce(&self.audit, call, number, &request, origin, rule)?;
+        match self.send_and_receive(call, request).await {
+            Ok((received, response)) => {
+                log::debug(&format!("{}: {rule}: {} from {}", call.tool, received.status, received.address));
+                recorded.answered(&received);
+                Ok(response)
+            }
+            Err(failure) => {
+                // It may quote what came back.
+                recorded.failed(&call.scrubber.scrub_text(&failure.to_string()));
+                Err(failure)
+            }
+        }
     }
 
-    async fn check(&self, call: &CallContext, request: Request<WasiBody>) -> Result<Checked, Failure> {
+    async fn send_and_receive(
+        &self,
+        call: &CallContext,
+        request: Request<Bytes>,
+    ) -> Result<(Answer, Response<Bytes>), Failure> {
+        let (connection, response) = self.exchange(call, request).await?;
+        let address = connection.address;
+        let (response, body, redactions) = self.receive(call, connection, response).await?;
+        Ok((Answer { status: response.status().as_u16(), body, redactions, address }, response))
+    }
+
+    async fn check(&self, call: &CallContext, request: Request<WasiBody>) -> Result<Checked<'_>, Failure> {
         let within_rate = call.tried.fetch_add(1, Ordering::Relaxed) < self.grants.limits.requests_per_call;
         let (parts, body) = request.into_parts();
         let uri = &parts.uri;
@@ -203,7 +252,7 @@ impl Egress {
         // The target as it goes onto the wire: path and query; the host is in its header.
         *request.uri_mut() = target.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
         *request.headers_mut() = headers::outgoing(parts.headers, &self.grants.base_url.origin, request.body().len());
-        Ok(Checked { request, rule: rule.to_string() })
+        Ok(Checked { request, rule })
     }
 
     /// Reads the body to its end, or to its limit. One that will be denied anyway is not kept: a call could start any
@@ -260,25 +309,28 @@ impl Egress {
         call: &CallContext,
         connection: Connection,
         response: Response<Incoming>,
-    ) -> Result<Response<Bytes>, Failure> {
+    ) -> Result<(Response<Bytes>, Bytes, usize), Failure> {
         let (mut parts, body) = response.into_parts();
         answer::check(&parts)?;
         let body = answer::read(body, &self.grants.limits).await?;
         self.connector.keep(connection);
         headers::scrub(&mut parts.headers, &call.scrubber);
         let (scrubbed, redactions) = call.scrubber.scrub(&body);
-        let body = if redactions > 0 { Bytes::from(scrubbed.into_owned()) } else { body };
-        Ok(Response::from_parts(parts, body))
+        let handed_in = if redactions > 0 { Bytes::from(scrubbed.into_owned()) } else { body.clone() };
+        Ok((Response::from_parts(parts, handed_in), body, redactions))
     }
 
     /// Tells the operator, remembers it for the call's result, and gives the component the error that WASI has for it.
-    fn deny(&self, call: &CallContext, line: &str, mut denial: Denial) -> Error {
+    fn deny(&self, call: &CallContext, line: &Line, mut denial: Denial) -> Error {
         // It may quote what came back, at any length.
         denial.reason = log::excerpt(&call.scrubber.scrub_text(&denial.reason), MOST_REASON);
+        record::denied(&self.audit, call, line, &denial);
         let error = match denial.check {
             Check::Address => Error::DestinationIpProhibited,
             Check::Deadline => Error::HttpResponseTimeout,
             Check::Response => Error::HttpResponseBodySize(None),
+            // The request was sent: a component must not take this for one that never left.
+            Check::Encoding => Error::HttpResponseContentCoding(None),
             _ => Error::HttpRequestDenied,
         };
         let text = denial.to_string();
@@ -292,12 +344,4 @@ impl Egress {
         }
         error
     }
-}
-
-/// The request as a log shows it: without what may be a secret in it (a user, a query).
-fn describe(request: &Request<WasiBody>) -> String {
-    let uri = request.uri();
-    let host = uri.authority().map_or("", |authority| authority.host());
-    let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-    format!("{} {}://{host}{port}{}", request.method(), uri.scheme_str().unwrap_or_default(), uri.path())
 }

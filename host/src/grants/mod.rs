@@ -120,11 +120,15 @@ pub enum Check {
     Body,
     /// The call has requests left.
     Rate,
+    /// Its intent is on record.
+    Audit,
     /// The name resolves to an address that may be dialled.
     Address,
     /// The answer comes in time.
     Deadline,
-    /// The answer is one that may be handed in.
+    /// The answer is encoded as it was asked for: not at all.
+    Encoding,
+    /// The answer is within its limit.
     Response,
 }
 
@@ -159,8 +163,10 @@ impl fmt::Display for Check {
             Check::Headers => "headers",
             Check::Body => "body",
             Check::Rate => "rate",
+            Check::Audit => "audit",
             Check::Address => "address",
             Check::Deadline => "deadline",
+            Check::Encoding => "encoding",
             Check::Response => "response",
         })
     }

@@ -145,7 +145,9 @@ impl BaseUrl {
     /// Says what is wrong with it and what it should look like. A URL with a user in it is not repeated.
     pub fn parse(text: &str) -> Result<Self, String> {
         const FORM: &str = "it should look like `http://localhost:8088` or `https://gateway.example/prefix`";
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("`{text}` is not a URL; {FORM}"))?;
+        // Where there is no scheme, what stands before an `@` may be a password all the same.
+        let shown = if text.contains('@') { "it".to_owned() } else { format!("`{text}`") };
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("{shown} is not a URL; {FORM}"))?;
         let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
         let origin = Origin::parse(scheme, authority).map_err(|denial| match denial.check {
             Check::UserInfo => format!("it has a user in it, which is not allowed; {FORM}"),
@@ -215,9 +217,13 @@ fn canonical_path(path: &str) -> Result<(), String> {
     if decoded.contains(char::is_control) {
         return malformed("a control character");
     }
-    let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    // An encoded `;` is part of the name, and hides nothing.
+    let dots = |segment: &str| {
+        let name = segment.split(';').next().and_then(percent_decode);
+        matches!(name.as_deref(), Some(b"." | b".."))
+    };
     let empty = |segment: &str| segment.is_empty() && path != "/";
-    if decoded.split('/').skip(1).any(|segment| dots(segment) || empty(segment)) {
+    if path.split('/').skip(1).any(|segment| dots(segment) || empty(segment)) {
         return malformed("an empty or a dot segment");
     }
     Ok(())
@@ -345,7 +351,7 @@ mod tests {
         ] {
             assert_eq!(check("http", "good", path), Err(Check::Path), "{path}");
         }
-        for path in ["/", "/v1/models", "/m/a%20b%3F%25", "/m/a.b", "/m/...", "/m/a;b", "/m/%C3%A9"] {
+        for path in ["/", "/v1/models", "/m/a%20b%3F%25", "/m/a.b", "/m/...", "/m/a;b", "/m/..%3B", "/m/%C3%A9"] {
             assert!(check("http", "good", path).is_ok(), "{path}");
         }
         assert_eq!(check("http", "good", "/m?page=1;sort=2"), Err(Check::Query));

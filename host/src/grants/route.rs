@@ -40,7 +40,7 @@ impl Route {
     /// Whether the raw (percent-encoded) path, without the base URL's prefix, is one that this rule names.
     pub fn matches_path(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix('/') else { return false };
-        let segments: Vec<&str> = rest.split('/').collect();
+        let segments: Vec<&str> = if rest.is_empty() { Vec::new() } else { rest.split('/').collect() };
         segments.len() == self.segments.len() && self.segments.iter().zip(segments).all(|(a, b)| a.matches(b))
     }
 
@@ -97,7 +97,10 @@ impl FromStr for Route {
             path.strip_prefix('/').ok_or_else(|| RouteError(format!("the path `{path}` must begin with `/`")))?;
         Ok(Self {
             method: method.to_owned(),
-            segments: path.split('/').map(parse_segment).collect::<Result<_, _>>()?,
+            segments: match path {
+                "" => Vec::new(),
+                path => path.split('/').map(parse_segment).collect::<Result<_, _>>()?,
+            },
             query: query.map(parse_query).transpose()?.unwrap_or_default(),
         })
     }
@@ -135,7 +138,7 @@ impl serde::Serialize for Route {
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.method)?;
+        write!(f, "{} {}", self.method, if self.segments.is_empty() { "/" } else { "" })?;
         for segment in &self.segments {
             match segment {
                 Segment::Literal(text) => write!(f, "/{text}")?,
@@ -153,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_rule_reads_back_as_it_was_written() {
-        for rule in ["GET /v1/models", "GET /a/{b}/c?page&limit", "DELETE /x.y_z-~/{alias}"] {
+        for rule in ["GET /", "GET /v1/models", "GET /a/{b}/c?page&limit", "DELETE /x.y_z-~/{alias}"] {
             assert_eq!(rule.parse::<Route>().unwrap().to_string(), rule);
         }
     }
@@ -182,6 +185,8 @@ mod tests {
         let route: Route = "GET /m/{alias}".parse().unwrap();
         assert!(route.matches_path("/m/my-gpt"));
         assert!(route.matches_path("/m/a%20b"));
+        let root: Route = "GET /".parse().unwrap();
+        assert!(root.matches_path("/") && !root.matches_path("/m") && !route.matches_path("/"));
         for path in ["/m", "/m/", "/m/a/b", "/m/a/", "m/a", "/M/a", &format!("/m/{}", "a".repeat(MAX_SEGMENT + 1))] {
             assert!(!route.matches_path(path), "{path}");
         }

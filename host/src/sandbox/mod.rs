@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -17,10 +18,11 @@ mod imports;
 mod state;
 mod stderr;
 
+use crate::audit::{CallRecord, Head};
 use crate::component::{Loaded, Returned, Tool};
 use crate::config::KeysPerCall;
 use crate::egress::{CallContext, Egress, Placeholder};
-use crate::grants::{Denial, Grants, Limits};
+use crate::grants::{Check, Denial, Grants, Limits};
 use crate::log;
 use crate::queue::Wait;
 use crate::secret::SecretValue;
@@ -41,6 +43,8 @@ pub struct Sandbox {
     egress: Arc<Egress>,
     running: Semaphore,
     clock: EpochClock,
+    calls: AtomicU64,
+    component: Value,
 }
 
 /// How a call ended.
@@ -49,6 +53,16 @@ pub enum Outcome {
     Answer(Value, String),
     /// With a failure, in words for whoever made the call.
     Failure(String),
+}
+
+impl Outcome {
+    /// What went wrong, as the audit log says it.
+    fn error_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Answer(..) => None,
+            Self::Failure(_) => Some("failure"),
+        }
+    }
 }
 
 /// Why a call has no result of its own.
@@ -89,7 +103,21 @@ impl Sandbox {
             secrets,
             keys_per_call,
             egress,
+            calls: AtomicU64::new(0),
+            component: loaded.description,
         })
+    }
+
+    /// What is loaded: its digest, imports and exports.
+    pub(crate) fn component(&self) -> &Value {
+        &self.component
+    }
+
+    /// Ends the record of this session.
+    pub(crate) fn end(&self) {
+        if let Err(error) = self.egress.audit().record("session.end", Value::Null) {
+            log::warn(&format!("the end of the session is not on record: {error:#}"));
+        }
     }
 
     /// The tools that are granted something, in the component's order.
@@ -113,28 +141,55 @@ impl Sandbox {
 
     /// Runs a tool in an instance of its own.
     pub async fn call(&self, tool: &Tool, arguments: Map<String, Value>) -> Outcome {
+        self.call_on_record(tool, arguments).await.0
+    }
+
+    /// [`Self::call`], and the head of the audit log once the result is on record.
+    pub(crate) async fn call_on_record(&self, tool: &Tool, arguments: Map<String, Value>) -> (Outcome, Option<Head>) {
+        let id = self.calls.fetch_add(1, Ordering::Relaxed);
+        let record = match CallRecord::begin(self.egress.audit(), id, &tool.name, &arguments) {
+            Ok(record) => record,
+            Err(error) => {
+                let reason = format!("{error}. What is not on record is not done: only the operator can change that");
+                log::warn(&format!("{}: refused: {error:#}", tool.name));
+                return (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), None);
+            }
+        };
         let limit = self.grants.limits.call_seconds;
         let (time, wait) = (Duration::from_secs(limit), Wait::new());
-        let call = tokio::time::timeout(time, self.call_unlimited(tool, arguments, &wait));
-        let reason = match call.await {
-            Ok(Ok(outcome)) => return outcome,
-            Ok(Err(Stopped::Refused(reason))) => format!("{reason}. Correct the arguments and call it again"),
-            Ok(Err(Stopped::Ended(error))) => self.ended(tool, &error),
-            Err(_) if wait.took_most_of(time) => format!(
-                "`concurrent_calls` = {} were running for most of `call_seconds` = {limit}. Look before calling it \
-                 again",
-                self.grants.limits.concurrent_calls
+        let call = tokio::time::timeout(time, self.call_unlimited(id, tool, arguments, &wait));
+        let (reason, error_type) = match call.await {
+            Ok(Ok(outcome)) => {
+                let head = record.end(outcome.error_type());
+                return (outcome, head);
+            }
+            Ok(Err(Stopped::Refused(reason))) => {
+                (format!("{reason}. Correct the arguments and call it again"), "refused")
+            }
+            Ok(Err(Stopped::Ended(error))) => (self.ended(tool, &error), "ended"),
+            Err(_) if wait.took_most_of(time) => (
+                format!(
+                    "`concurrent_calls` = {} were running for most of `call_seconds` = {limit}. Look before calling it \
+                     again",
+                    self.grants.limits.concurrent_calls
+                ),
+                "deadline",
             ),
-            Err(_) => format!(
-                "it was stopped after `call_seconds` = {limit}. Whatever it was about to change may or may not have \
-                 changed: look before calling it again"
+            Err(_) => (
+                format!(
+                    "it was stopped after `call_seconds` = {limit}. Whatever it was about to change may or may not have \
+                     changed: look before calling it again"
+                ),
+                "deadline",
             ),
         };
-        Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name))
+        let head = record.end(Some(error_type));
+        (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), head)
     }
 
     async fn call_unlimited(
         &self,
+        id: u64,
         tool: &Tool,
         mut arguments: Map<String, Value>,
         wait: &Wait,
@@ -143,7 +198,7 @@ impl Sandbox {
         let arguments = tool.arguments(&arguments).map_err(Stopped::Refused)?;
         let _running = wait.place(&self.running).await.map_err(|error| Stopped::Ended(anyhow!(error)))?;
         let _ticking = self.clock.tick();
-        let call = Arc::new(CallContext::new(&tool.name, placeholders));
+        let call = Arc::new(CallContext::new(id, &tool.name, placeholders));
         let state = State::new(&self.grants, call.clone(), self.egress.clone());
         let _stderr = state.stderr().tell_at_the_end(call.clone());
         let returned = self.run(tool, arguments, state).await;
@@ -262,11 +317,16 @@ fn engine(limits: &Limits) -> Result<Engine> {
 
 /// A failure's text, with what was denied in the call: the caller learns that asking again does not help.
 fn with_denial(text: &str, tool: &str, denial: Option<Denial>) -> String {
-    let Some(denial) = denial else { return text.to_owned() };
+    let Some(Denial { check, reason, missing_rule }) = denial else { return text.to_owned() };
     let stop = if text.ends_with('.') { "" } else { "." };
-    let Denial { check, reason, missing_rule } = denial;
-    let missing = missing_rule.map_or_else(String::new, |rule| format!(" `{tool}` would need the grant \"{rule}\"."));
-    format!(
-        "{text}{stop} The sandbox denied a request by the check `{check}`: {reason}.{missing} Only the operator can change that."
-    )
+    let rule = missing_rule.as_ref();
+    let missing = rule.map_or_else(String::new, |rule| format!(" `{tool}` would need the grant \"{rule}\"."));
+    let denial = match check {
+        Check::Response | Check::Encoding => format!("The sandbox refused an answer: {reason}."),
+        Check::Deadline => format!("The sandbox gave a request up: {reason}."),
+        check => format!(
+            "The sandbox denied a request by the check `{check}`: {reason}.{missing} Only the operator can change that."
+        ),
+    };
+    format!("{text}{stop} {denial}")
 }
