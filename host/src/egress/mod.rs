@@ -2,6 +2,9 @@
 //!
 //! The order is fixed, and the first failing check names itself: parse → origin → method → path → query → headers →
 //! body → rate → address → (connection) → key → send → response → scrub. There is no other sender in the binary.
+//!
+//! A request counts from the moment it is tried, denied or not; that a call has none left is told after its body's size,
+//! which is then counted and not kept.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::fmt;
