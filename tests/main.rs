@@ -10,5 +10,6 @@ mod component;
 mod configuration;
 mod connections;
 mod hostile_gateway;
+mod hostile_suite;
 mod protocol;
 mod tools;

@@ -22,6 +22,7 @@ mod engine;
 pub mod grants;
 mod log;
 mod mcp;
+mod queue;
 pub mod sandbox;
 mod secret;
 
