@@ -124,7 +124,9 @@ fn a_key_that_a_call_brings_goes_the_same_way_for_that_call_alone() {
         (Some(What::EchoKey), true),
         (Some(What::ExtraHeaders(vec![("Content-Encoding".to_owned(), bob.clone())])), true),
     ] {
-        what.map(|what| world.granted.fault(Fault::new(When::any(), what)));
+        if let Some(what) = what {
+            world.granted.fault(Fault::new(When::any(), what));
+        }
         let tried = world.try_with("fetch_with_key", json!({ "attempt": attempt, "api_key": bob }));
         assert_eq!(tried.granted_saw[0].header("X-API-Key"), Some(bob.as_str()), "{}", tried.text);
         assert_eq!(tried.text.contains("[redacted]"), redacts, "{}", tried.text);
