@@ -4,16 +4,13 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 #[path = "src/engine.rs"]
 mod engine;
-
-const GUEST: &str = "aigateway-models";
-const TARGET: &str = "wasm32-wasip2";
+mod guest_build;
 
 fn main() -> Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
@@ -21,10 +18,12 @@ fn main() -> Result<()> {
     for input in ["guest", "wit", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
-    println!("cargo::rerun-if-changed=src/engine.rs");
+    for input in ["src/engine.rs", "guest_build.rs"] {
+        println!("cargo::rerun-if-changed={input}");
+    }
     strip_release()?;
 
-    let mut component = fs::read(build_guest(&root, &out.join("guest"))?)?;
+    let mut component = fs::read(guest_build::build(&root, "aigateway-models", &out.join("guest"))?)?;
     append_docs(&mut component, &function_docs(&root.join("wit"))?);
     fs::write(out.join("component.wasm"), &component)?;
     fs::write(out.join("component.cwasm"), compile(&component)?)?;
@@ -38,41 +37,6 @@ fn strip_release() -> Result<()> {
         println!("cargo::rustc-link-arg-bins=-Wl,--strip-all");
     }
     Ok(())
-}
-
-/// Runs cargo for the guest and returns the path of the component.
-fn build_guest(root: &Path, target_dir: &Path) -> Result<PathBuf> {
-    let status = Command::new(env::var("CARGO")?)
-        .current_dir(root)
-        .args(["build", "--locked", "--profile", "guest", "--package", GUEST])
-        .args(["--target", TARGET])
-        // A target directory of its own: the outer cargo holds the lock of the shared one.
-        .arg("--target-dir")
-        .arg(target_dir)
-        .env("CARGO_BUILD_BUILD_DIR", target_dir)
-        // What the outer cargo set for the host's target does not fit the guest's.
-        .env("RUSTFLAGS", remap(root)?)
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("RUSTC_WORKSPACE_WRAPPER")
-        .status()
-        .context("cannot run cargo for the guest")?;
-    ensure!(status.success(), "the guest does not build; if the target is missing, run `rustup target add {TARGET}`");
-    let name = GUEST.replace('-', "_");
-    Ok(target_dir.join(TARGET).join("guest").join(format!("{name}.wasm")))
-}
-
-/// Flags that keep this machine's paths out of the component, so that the same sources give the same bytes in
-/// every folder.
-fn remap(root: &Path) -> Result<String> {
-    let root = root.canonicalize()?;
-    let cargo_home = env::var("CARGO_HOME").map(PathBuf::from).or_else(|_| {
-        let home = env::var("HOME").or_else(|_| env::var("USERPROFILE"))?;
-        anyhow::Ok(PathBuf::from(home).join(".cargo"))
-    })?;
-    let flags = [(root, "/src"), (cargo_home, "/cargo")]
-        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
-    // RUSTFLAGS is split at spaces: a path with one in it is left as it is rather than torn apart.
-    Ok(flags.into_iter().filter(|flag| !flag.contains(' ')).collect::<Vec<_>>().join(" "))
 }
 
 /// The docs of the world's functions, in the form of the `package-docs` section.

@@ -150,6 +150,13 @@ fn unmet(field: &'static str, asked: Option<&str>, kept: &str) -> Option<Unmet> 
     Some(Unmet { field, kept: quoted(kept), limit })
 }
 
+impl Unmet {
+    /// Whether the gateway could have stored it.
+    pub(crate) fn is_unexplained(&self) -> bool {
+        self.limit.is_none()
+    }
+}
+
 /// What the gateway kept instead, in one clause.
 pub(crate) fn kept(unmet: &[Unmet]) -> String {
     unmet.iter().map(Unmet::to_string).collect::<Vec<_>>().join(", and ")
@@ -198,4 +205,54 @@ fn checked_description(description: String) -> Result<String, Problem> {
         return Ok(description);
     };
     Err(Problem::argument(format!("`description` {wrong}"), "Give a shorter or plainer one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        let fields =
+            r#""alias":"a","provider_id":"glm","model_name":"m","description":"d","enabled":true,"priority":3"#;
+        serde_json::from_str(&format!(r#"{{"id":1,{fields}}}"#)).expect("a row")
+    }
+
+    fn asked(description: Option<&str>, enabled: Option<bool>) -> Asked {
+        Asked::to_change(None, Some(Provider::Glm), None, description.map(Into::into), enabled).expect("acceptable")
+    }
+
+    #[test]
+    fn only_what_differs_is_unmet() {
+        assert_eq!(asked(Some("d"), Some(true)).unmet(&row()), []);
+        let unmet = asked(Some("e"), None).unmet(&row());
+        assert_eq!(kept(&unmet), "the gateway kept `description` = `d`");
+    }
+
+    #[test]
+    fn what_the_api_cannot_store_is_said_so() {
+        let unmet = kept(&asked(Some(""), Some(false)).unmet(&row()));
+        assert!(
+            unmet.contains("kept `enabled` = true: its API cannot disable a mapping; delete it instead"),
+            "{unmet}"
+        );
+        assert!(unmet.contains("cannot clear a description"), "{unmet}");
+    }
+
+    #[test]
+    fn a_write_carries_every_field() {
+        let wanted = serde_json::to_string(&asked(None, None).over(&row())).expect("JSON");
+        let expected =
+            r#"{"alias":"a","provider_id":"glm","model_name":"m","description":"d","enabled":true,"priority":3}"#;
+        assert_eq!(wanted, expected);
+    }
+
+    #[test]
+    fn lengths_count_characters() {
+        assert!(checked_model_name("ü".repeat(100)).is_ok());
+        assert!(checked_model_name("ü".repeat(101)).is_err());
+        assert!(checked_model_name(" ".into()).is_err());
+        assert!(checked_description("ü\n".repeat(127)).is_ok());
+        assert!(checked_description("ü".repeat(256)).is_err());
+        assert!(checked_description("\u{7}".into()).is_err());
+    }
 }

@@ -23,31 +23,34 @@ pub(crate) fn run(
     let (stored, models) = gateway.mapping_and_models(&place);
     let stored = created(&asked, &written, stored)?;
     let mut warnings = warnings_about(&stored, models);
-    warnings.extend(written.surprise("created"));
+    warnings.extend(
+        written
+            .surprise("created")
+            .map(|surprise| format!("{surprise}; a mapping that was there before, exactly as asked, looks the same")),
+    );
     Ok(stored.with_warnings(warnings))
 }
 
 /// The row that was created, or what became of it.
 fn created(asked: &Asked, written: &Written, stored: Result<Row, Problem>) -> Result<Row, Problem> {
-    use FailureKind::{Forbidden, NotFound};
     let unmet = stored.as_ref().map(|row| asked.unmet(row)).unwrap_or_default();
     match (written, stored) {
         (_, Ok(row)) if unmet.is_empty() => Ok(row),
-        (Written::Accepted(_), Ok(_)) => Err(created_differently(&unmet)),
+        (Written::Accepted(status), Ok(_)) => Err(differs(*status, &unmet)),
         // Where a row of the call's own is out of the question, somebody's was there before.
         (Written::Doubtful(_), Ok(_)) => Err(Problem::alias_taken()),
-        (Written::Doubtful(_), Err(unseen)) if unseen.kind == Forbidden => Err(Problem::alias_taken()),
-        (Written::Doubtful(doubt), Err(unseen)) if unseen.kind == NotFound => {
+        (Written::Doubtful(_), Err(unseen)) if unseen.is_anothers => Err(Problem::alias_taken()),
+        (Written::Doubtful(doubt), Err(unseen)) if unseen.kind == FailureKind::NotFound => {
             Err(doubt.clone().and("the mapping was not created so far"))
         }
         (written, Err(unseen)) => Err(written.unseen("created", &unseen)),
     }
 }
 
-fn created_differently(unmet: &[Unmet]) -> Problem {
+fn differs(status: u16, unmet: &[Unmet]) -> Problem {
     Problem::new(
         FailureKind::NotStored,
-        format!("the mapping was created, but not as asked: {}", kept(unmet)),
+        format!("the gateway answered {status}, but the mapping that it stores is not as asked: {}", kept(unmet)),
         "Correct it with update_mapping, or delete it with delete_mapping",
     )
 }
@@ -56,9 +59,9 @@ fn created_differently(unmet: &[Unmet]) -> Problem {
 pub(crate) fn warnings_about(stored: &Row, models: Result<Providers, Problem>) -> Vec<String> {
     match models {
         Ok(providers) => providers.warnings(stored),
-        Err(problem) => vec![format!(
-            "whether the alias hides a built-in model and whether the provider lists the model could not be checked: {}",
-            problem.happened
-        )],
+        Err(problem) => {
+            let unchecked = "whether the alias hides a built-in model and whether the provider lists the model";
+            vec![format!("{unchecked} could not be checked: {}", problem.happened)]
+        }
     }
 }

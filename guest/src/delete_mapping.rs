@@ -22,7 +22,7 @@ fn check_gone(row: &Row, written: &Written, left: Result<Row, Problem>) -> Resul
     match (written, left) {
         (_, Err(unseen)) if unseen.kind == FailureKind::NotFound => Ok(()),
         // Somebody has taken the alias since.
-        (_, Err(unseen)) if unseen.kind == FailureKind::Forbidden => Ok(()),
+        (_, Err(unseen)) if unseen.is_anothers => Ok(()),
         (_, Ok(left)) if !left.is_same_as(row) => Ok(()),
         (Written::Accepted(status), Ok(_)) => Err(Problem::new(
             FailureKind::NotStored,

@@ -14,16 +14,28 @@ pub(crate) struct Problem {
     pub(crate) happened: String,
     /// What to do next: a sentence, without its full stop.
     next: String,
+    /// Whether it is that the mapping belongs to another user: then there is one.
+    pub(crate) is_anothers: bool,
 }
 
 impl Problem {
     pub(crate) fn new(kind: FailureKind, happened: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { kind, happened: happened.into(), next: next.into() }
+        Self { kind, happened: happened.into(), next: next.into(), is_anothers: false }
     }
 
     /// An argument that is not acceptable.
     pub(crate) fn argument(happened: impl Into<String>, next: impl Into<String>) -> Self {
         Self::new(FailureKind::InvalidArgument, happened, next)
+    }
+
+    /// A mapping that the gateway keeps from the key's user because somebody else owns it.
+    pub(crate) fn anothers() -> Self {
+        let problem = Self::new(
+            FailureKind::Forbidden,
+            "the mapping belongs to another user",
+            "Ask its owner or an administrator, or create a mapping of your own under another alias",
+        );
+        Self { is_anothers: true, ..problem }
     }
 
     /// An alias that a mapping has already.

@@ -13,8 +13,11 @@ use std::collections::{BTreeSet, VecDeque};
 const PAGE: usize = 1000;
 /// How many further pages are asked for at the same time.
 const AT_ONCE: usize = 4;
-/// How many pages are read at most.
-const MOST_PAGES: usize = 200;
+/// How many pages are read at most: fewer than the requests that a runtime may allow a call (64, where it is this
+/// project's), so that a list without an end, or in tiny pages, is told as what it is.
+const MOST_PAGES: usize = 56;
+/// How many rows are read at most: with the next one, what keeps any answers within the component's memory.
+const MOST_ROWS: usize = 100_000;
 /// How many bytes of pages are read at most: some 75,000 mappings, and within the component's memory.
 const MOST_BYTES: usize = 24 << 20;
 
@@ -81,27 +84,35 @@ struct Mappings {
 }
 
 impl Mappings {
-    /// Reads the first page, and then the others that its total announces, for as long as they bring something new.
     fn read(gateway: &Gateway, first_page: Pending<'_>) -> Result<Self, Problem> {
-        let (Page { data: rows, total: announced }, mut bytes) = gateway.answer::<Page>(first_page)?;
-        let page_length = rows.len();
+        let (Page { data: rows, total: announced }, bytes) = gateway.answer::<Page>(first_page)?;
         let mut mappings = Self { rows, announced };
-        let mut pages = 2..=mappings.page_count();
-        let mut known: BTreeSet<_> = mappings.rows.iter().map(|row| row.id).collect();
-        let mut asked: VecDeque<_> =
-            pages.by_ref().take(AT_ONCE).map(|page| gateway.ask_mappings(page, PAGE)).collect();
+        let pages = mappings.page_count();
+        if pages > 1 {
+            mappings.read_on(gateway, pages, bytes)?;
+        }
+        Ok(mappings)
+    }
+
+    /// Reads the pages after the first, for as long as they bring something new.
+    fn read_on(&mut self, gateway: &Gateway, pages: usize, mut bytes: usize) -> Result<(), Problem> {
+        let page_length = self.rows.len();
+        let mut known: BTreeSet<_> = self.rows.iter().map(|row| row.id).collect();
+        let mut to_ask = (2..=pages).map(|page| gateway.ask_mappings(page, PAGE));
+        let mut asked: VecDeque<_> = to_ask.by_ref().take(AT_ONCE).collect();
         while let Some(next) = asked.pop_front() {
             let (page, size) = gateway.answer::<Page>(next)?;
             bytes += size;
             let is_short = page.data.len() < page_length;
             let known_before = known.len();
-            mappings.rows.extend(page.data.into_iter().filter(|row| known.insert(row.id)));
-            if is_short || known.len() == known_before || bytes > MOST_BYTES {
+            self.rows.extend(page.data.into_iter().filter(|row| known.insert(row.id)));
+            let is_enough = self.rows.len() > MOST_ROWS || bytes > MOST_BYTES;
+            if is_short || is_enough || known.len() == known_before {
                 break;
             }
-            asked.extend(pages.next().map(|page| gateway.ask_mappings(page, PAGE)));
+            asked.extend(to_ask.next());
         }
-        Ok(mappings)
+        Ok(())
     }
 
     /// How many pages there are to read, if they are all as long as the first one: a gateway may allow fewer to a page.
@@ -171,5 +182,25 @@ impl Search {
             return text.as_bytes().windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle));
         }
         text.to_lowercase().contains(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_ignores_case_in_any_script() {
+        for (text, search, found) in [
+            ("GPT-4o", "gpt", true),
+            ("gpt", "gpt-4", false),
+            ("Größe", "GRÖSSE", false),
+            ("GRÖẞE", "größe", true),
+            ("\u{212a}elvin", "kelvin", true),
+            ("anything", "", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(Search::new(Some(search.into())).is_in(text), found, "{search} in {text}");
+        }
     }
 }

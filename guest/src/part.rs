@@ -89,9 +89,8 @@ impl Part {
     fn note(&self, rest: usize, end: usize) -> String {
         let total = self.offered;
         let why = if self.is_full { "are left out to keep the answer short" } else { "come after these" };
-        format!(
-            "{rest} of {total} entries {why}: call list_models with offset = {end} for the next part, or with search to narrow it"
-        )
+        let next = format!("call list_models with offset = {end} for the next part, or with search to narrow it");
+        format!("{rest} of {total} entries {why}: {next}")
     }
 }
 
@@ -119,4 +118,50 @@ fn json_size(entry: &impl Serialize) -> usize {
     let mut count = Count(1);
     serde_json::to_writer(&mut count, entry).expect("strings and booleans are JSON");
     count.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(name: String) -> BuiltInModel {
+        BuiltInModel { alias: name.clone(), provider_id: "p".into(), provider_name: "P".into(), model_name: name }
+    }
+
+    fn part_of(count: usize, length: usize, offset: Option<u32>, limit: Option<u32>) -> ModelList {
+        let mut part = Part::new(offset, limit).expect("the limit is not 0");
+        (0..count).for_each(|_| part.offer_model(|| model("\"".repeat(length))));
+        part.finish(None)
+    }
+
+    #[test]
+    fn a_part_without_a_limit_is_short_and_says_where_to_go_on() {
+        let list = part_of(1000, 100, None, None);
+        let size = serde_json::to_string(&list).expect("a list is JSON").len();
+        assert!((39_000..40_000).contains(&size), "{size}");
+        assert_eq!(list.total, 1000);
+        assert_eq!(list.next_offset.map(|next| next as usize), Some(list.built_in_models.len()));
+        assert!(list.note.expect("entries are left out").contains("left out to keep the answer short"));
+    }
+
+    #[test]
+    fn a_limit_is_honoured_up_to_what_a_client_bears() {
+        assert_eq!(part_of(1000, 100, Some(10), Some(990)).built_in_models.len(), 990);
+        assert_eq!(part_of(5, 1, Some(1), Some(3)).next_offset, Some(4));
+        let list = part_of(10_000, 100, None, Some(10_000));
+        assert!(serde_json::to_string(&list).expect("a list is JSON").len() < 900_000);
+        assert!(list.next_offset.is_some());
+    }
+
+    #[test]
+    fn an_entry_too_long_for_any_part_does_not_stop_the_reading() {
+        assert_eq!(part_of(2, 100_000, None, None).next_offset, Some(1));
+        assert_eq!(part_of(2, 100_000, Some(1), None).next_offset, None);
+    }
+
+    #[test]
+    fn an_offset_past_the_end_finds_nothing() {
+        let list = part_of(3, 1, Some(u32::MAX), Some(u32::MAX));
+        assert_eq!((list.total, list.next_offset, list.note, list.built_in_models.len()), (3, None, None, 0));
+    }
 }

@@ -6,12 +6,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::log::Level;
 
-/// MCP server for AIGateway. Its tools run in a WebAssembly component that reaches the granted routes of one gateway
-/// and nothing else, and never sees the API key.
+/// MCP server for AIGateway. Its tools run in a WebAssembly component that reaches the granted
+/// routes of one gateway and nothing else, and never sees the API key.
 ///
 /// Without a command it serves MCP over stdin and stdout: that is what an MCP client starts.
 #[derive(Debug, Parser)]
-#[command(name = "aigateway-mcp", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "aigateway-mcp", version, after_help = AFTER_HELP, verbatim_doc_comment)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,
@@ -37,6 +37,14 @@ pub(crate) struct Options {
     /// Read variables from this file instead of `.env` in the working directory
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) env_file: Option<PathBuf>,
+
+    /// Read the API key from this file, which nobody but its owner may read or write
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "api_key_command")]
+    pub(crate) api_key_file: Option<PathBuf>,
+
+    /// Run this command without a shell, such as 'op read op://vault/key'; it prints the API key
+    #[arg(long, value_name = "COMMAND", global = true)]
+    pub(crate) api_key_command: Option<String>,
 
     /// Trust the certificates in this PEM file, besides the system's
     #[arg(long, value_name = "FILE", global = true)]
@@ -85,10 +93,41 @@ pub(crate) enum Command {
         json: Option<String>,
     },
 
+    /// Show the effective grants: what the tools may reach
+    Grants {
+        #[command(subcommand)]
+        command: Option<GrantsCommand>,
+    },
+
     /// Write the component to a file, for use in other runtimes
     Component {
         /// Where to write it
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantsCommand {
+    /// Say whether a request would be allowed, and by which rule; makes no request
+    ///
+    /// Exit code 0: allowed (without --tool: to some tool). 1: denied.
+    Explain {
+        /// The tool that would make it; without it, all tools
+        #[arg(long)]
+        tool: Option<String>,
+
+        /// The method, such as GET
+        method: String,
+
+        /// The whole URL
+        #[arg(value_name = "REQUEST_URL")]
+        request_url: String,
+    },
+
+    /// Check a grant file
+    Check {
+        /// The file
+        file: PathBuf,
     },
 }

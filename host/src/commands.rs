@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::component::{EMBEDDED, Tool};
-use crate::config::Config;
+use crate::config::{Config, read_text};
+use crate::grants::Grants;
 use crate::log;
 use crate::mcp;
 use crate::sandbox::{Outcome, Sandbox};
@@ -72,6 +73,38 @@ fn call_arguments(pairs: &[String], json: Option<&str>) -> Result<Map<String, Va
         arguments.insert(key.to_owned(), value.into());
     }
     Ok(arguments)
+}
+
+/// Shows the effective grants.
+pub(crate) fn grants(config: &Config) -> Result<ExitCode> {
+    print(config.grants.table().trim_end())
+}
+
+/// Says what would become of a request.
+pub(crate) fn explain(config: &Config, tool: Option<&str>, method: &str, url: &str) -> Result<ExitCode> {
+    let grants = &config.grants;
+    let tools: Vec<&str> = match tool {
+        Some(tool) => vec![tool],
+        None => grants.tools.iter().map(|grant| grant.tool.as_str()).collect(),
+    };
+    let verdicts: Vec<_> = tools.iter().map(|tool| (*tool, grants.explain(tool, method, url))).collect();
+    let allowed = verdicts.iter().any(|(_, verdict)| verdict.is_ok());
+    let lines: Vec<String> = verdicts
+        .into_iter()
+        .map(|(tool, verdict)| match verdict {
+            Ok(rule) => format!("{tool}: allowed by the rule `{rule}`"),
+            Err(denial) => format!("{tool}: {denial}"),
+        })
+        .collect();
+    print(&lines.join("\n"))?;
+    Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Checks a grant file.
+pub(crate) fn check(file: &Path) -> Result<ExitCode> {
+    let grants = Grants::parse(&read_text(file)?, |name| std::env::var(name).ok())
+        .map_err(|error| anyhow::anyhow!("`{}`, {error}", file.display()))?;
+    print(&format!("{}: valid\nsha256 {}", file.display(), grants.digest()))
 }
 
 /// Writes the embedded component to a file.

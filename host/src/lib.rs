@@ -14,18 +14,23 @@ mod cli;
 mod commands;
 mod component;
 mod config;
+mod digest;
 pub mod egress;
 mod engine;
 pub mod grants;
 mod log;
 mod mcp;
-mod sandbox;
+pub mod sandbox;
 mod secret;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, GrantsCommand};
 use config::Config;
 use egress::{Egress, SystemResolver};
 use sandbox::Sandbox;
+
+pub use component::Tool;
+pub use config::KeysPerCall;
+pub use secret::{SecretError, SecretValue};
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
@@ -40,8 +45,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<ExitCode> {
-    if let Some(Command::Component { output }) = &cli.command {
-        return commands::component(output);
+    match &cli.command {
+        Some(Command::Component { output }) => return commands::component(output),
+        Some(Command::Grants { command: Some(GrantsCommand::Check { file }) }) => return commands::check(file),
+        _ => {}
     }
     let config = Config::load(&cli.options)?;
     log::init(cli.options.log_level, secret::Scrubber::new(config.secrets.values().cloned()));
@@ -55,6 +62,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             Some(Command::Call { tool, arguments, json }) => {
                 commands::call(&sandbox(config)?, tool, arguments, json.as_deref()).await
             }
+            Some(Command::Grants { command: Some(GrantsCommand::Explain { tool, method, request_url }) }) => {
+                commands::explain(&config, tool.as_deref(), method, request_url)
+            }
+            Some(Command::Grants { .. }) => commands::grants(&config),
             Some(Command::Component { output }) => commands::component(output),
         }
     });

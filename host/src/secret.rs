@@ -13,12 +13,12 @@ const REDACTED: &[u8] = b"[redacted]";
 
 /// A secret's value: visible ASCII, so that it fits into a header and nothing else.
 #[derive(Clone)]
-pub(crate) struct SecretValue(SecretString);
+pub struct SecretValue(SecretString);
 
 /// What is wrong with a secret's value; the value is not part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct SecretError(&'static str);
+pub struct SecretError(&'static str);
 
 impl SecretValue {
     /// Takes a value as it was configured; white space around it does not belong to it.
@@ -26,7 +26,7 @@ impl SecretValue {
     /// # Errors
     ///
     /// [`SecretError`] when it is empty, or has characters that no key has.
-    pub(crate) fn parse(text: &str) -> Result<Self, SecretError> {
+    pub fn parse(text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         if text.is_empty() {
             return Err(SecretError("it is empty"));
@@ -49,7 +49,7 @@ impl SecretValue {
     }
 
     /// The beginning, for a person who has to tell two keys apart: at most 12 characters and a quarter of it.
-    pub(crate) fn preview(&self) -> String {
+    pub fn preview(&self) -> String {
         let text = self.0.expose_secret();
         format!("{}…", &text[..PREVIEW.min(text.len() / 4)])
     }

@@ -68,36 +68,17 @@ impl Gateway {
 
     /// Why an answer that is no success is none.
     pub(super) fn refusal(&self, answer: &Answer) -> Problem {
-        use FailureKind::{Forbidden, GatewayError, NotFound, Unauthenticated, Unavailable};
-        let error = answer.error().unwrap_or_default();
+        use FailureKind::{GatewayError, Unavailable};
+        if let Some(problem) = self.no_access(answer) {
+            return problem;
+        }
         let said = self.said(answer);
-        let (is_public, is_one) = (answer.about == About::Models, answer.about == About::Mapping);
         let (kind, happened, next) = match answer.status {
-            200..300 => return self.no_protocol(answer),
-            300..=399 => (
+            200..=299 => return self.no_protocol(answer),
+            300..=303 | 305..=399 => (
                 GatewayError,
                 format!("the gateway at {} answered {said}, a redirect, which is never followed", self.base),
                 "Set AIGATEWAY_URL to the address that answers itself",
-            ),
-            401 if !is_public => (
-                Unauthenticated,
-                format!("the gateway does not accept the API key: it answered {said}"),
-                "Check AIGATEWAY_API_KEY, or the api_key that was passed; a gateway whose database is down answers the same",
-            ),
-            403 if is_one && error == "access denied" => (
-                Forbidden,
-                "the mapping belongs to another user".to_owned(),
-                "Ask its owner or an administrator, or create a mapping of your own under another alias",
-            ),
-            403 if !is_public => (
-                Forbidden,
-                format!("the API key's user may not do this: the gateway answered {said}"),
-                "Use the key of a user who may manage model mappings",
-            ),
-            404 if is_one && error.contains("mapping") => (
-                NotFound,
-                "there is no such mapping".to_owned(),
-                "Call list_models to see which aliases exist; if that fails too, the gateway's database is down",
             ),
             404 => (
                 GatewayError,
@@ -121,6 +102,32 @@ impl Gateway {
             ),
         };
         Problem::new(kind, happened, next)
+    }
+
+    /// Why the key does not lead to what the request is about, if that is what the answer says.
+    fn no_access(&self, answer: &Answer) -> Option<Problem> {
+        use FailureKind::{Forbidden, NotFound, Unauthenticated};
+        let error = answer.error().unwrap_or_default();
+        let (kind, happened, next) = match (answer.status, answer.about) {
+            (401, About::Mappings | About::Mapping) => (
+                Unauthenticated,
+                format!("the gateway does not accept the API key: it answered {}", self.said(answer)),
+                "Check AIGATEWAY_API_KEY, or the api_key that was passed; a gateway whose database is down answers the same",
+            ),
+            (403, About::Mapping) if error == "access denied" => return Some(Problem::anothers()),
+            (403, About::Mappings | About::Mapping) => (
+                Forbidden,
+                format!("the API key's user may not do this: the gateway answered {}", self.said(answer)),
+                "Use the key of a user who may manage model mappings",
+            ),
+            (404, About::Mapping) if error.contains("mapping") => (
+                NotFound,
+                "there is no such mapping".to_owned(),
+                "Call list_models to see which aliases exist; if that fails too, the gateway's database is down",
+            ),
+            _ => return None,
+        };
+        Some(Problem::new(kind, happened, next))
     }
 
     fn no_protocol(&self, answer: &Answer) -> Problem {

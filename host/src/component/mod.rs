@@ -34,9 +34,9 @@ pub(crate) struct Loaded {
 }
 
 /// One world-level function as a tool.
-pub(crate) struct Tool {
+pub struct Tool {
     /// Its MCP name: snake_case.
-    pub(crate) name: String,
+    pub name: String,
     /// What the docs say that it does.
     pub(crate) description: String,
     /// Where its export is.

@@ -11,6 +11,7 @@ use crate::grants::{FileError, GrantFile, Grants, Secret};
 use crate::secret::SecretValue;
 
 mod env_file;
+mod key;
 
 /// The grant of the built-in component.
 const DEFAULT_GRANTS: &str = include_str!("../../grants/aigateway.toml");
@@ -32,7 +33,7 @@ pub(crate) struct Config {
 
 /// Whether the base URL was chosen by somebody who may also be trusted with a key from elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeysPerCall {
+pub enum KeysPerCall {
     /// The operator chose the base URL.
     Accepted,
     /// A `.env` that merely lies in the working directory chose it: a key that somebody types into a conversation
@@ -66,7 +67,7 @@ impl Config {
     pub(crate) fn load(options: &Options) -> Result<Self> {
         let variables = Variables::load(options)?;
         let file = read_grants(options)?;
-        let secrets = variables.secrets(file.secrets())?;
+        let secrets = read_secrets(options, &variables, file.secrets())?;
         let foreign_key = secrets.values().any(|(_, source)| *source == Source::Operator);
         let variable = file.variable().map(str::to_owned);
         if options.url.is_some() && variable.is_none() {
@@ -124,18 +125,6 @@ impl Variables {
         self.url_flag.clone().map(|url| (url, Source::Operator)).or_else(|| self.get(name))
     }
 
-    fn secrets(&self, granted: &[Secret]) -> Result<HashMap<String, (SecretValue, Source)>> {
-        let mut secrets = HashMap::new();
-        for secret in granted {
-            let Some((text, source)) = self.get(&secret.env) else { continue };
-            let value = SecretValue::parse(&text).with_context(|| {
-                format!("{} is not a usable key; it should look like `ak_…`, on one line", secret.env)
-            })?;
-            secrets.insert(secret.name.clone(), (value, source));
-        }
-        Ok(secrets)
-    }
-
     fn warn_of_ignored_url(&self, variable: &str) {
         crate::log::warn(&format!(
             "{variable} in `{0}` is ignored: the key came from elsewhere, and a file that merely lies in the working \
@@ -145,9 +134,35 @@ impl Variables {
     }
 }
 
+/// The configured secrets, and where each came from: a flag, or else its variable.
+fn read_secrets(
+    options: &Options,
+    variables: &Variables,
+    granted: &[Secret],
+) -> Result<HashMap<String, (SecretValue, Source)>> {
+    let by_flag = key::by_flag(options)?;
+    let mut secrets = HashMap::new();
+    match (by_flag, granted) {
+        (None, _) => {}
+        (Some(value), [secret]) => _ = secrets.insert(secret.name.clone(), (value, Source::Operator)),
+        (Some(_), _) => bail!("--api-key-file and --api-key-command need a grant file that names exactly one secret"),
+    }
+    for secret in granted {
+        let Some((text, source)) = variables.get(&secret.env) else { continue };
+        if secrets.contains_key(&secret.name) {
+            continue;
+        }
+        let value = SecretValue::parse(&text)
+            .with_context(|| format!("{} is not a usable key; it should look like `ak_…`, on one line", secret.env))?;
+        secrets.insert(secret.name.clone(), (value, source));
+    }
+    Ok(secrets)
+}
+
 fn is_set((value, _): &(String, Source)) -> bool {
     let value = value.trim();
-    !value.is_empty() && !(value.starts_with("${") && value.ends_with('}'))
+    let unfilled = value.starts_with("${") && value.ends_with('}');
+    !value.is_empty() && !unfilled
 }
 
 /// The grant file: the one that is named, the built-in one for the built-in component, or else nothing.

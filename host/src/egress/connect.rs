@@ -106,6 +106,8 @@ impl Connector {
 
     /// A connection that is open as far as anybody can tell: an idle one, or else a new one.
     pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
+        // Idle connections get to see what has happened to them: a write that goes into a closed one is not sent again.
+        tokio::task::yield_now().await;
         match self.take_idle() {
             Some(connection) => Ok(connection),
             None => self.connect_anew().await,

@@ -122,7 +122,8 @@ impl Egress {
         let line = describe(&request);
         let limit = Duration::from_secs(self.grants.limits.request_seconds);
         let answer = tokio::time::timeout(limit, self.check_and_send(call, request)).await;
-        match answer.unwrap_or(Err(Failure::Failed(Error::HttpResponseTimeout))) {
+        let late = || Denial::new(Check::Deadline, format!("no answer within `request_seconds` = {}", limit.as_secs()));
+        match answer.unwrap_or_else(|_| Err(late().into())) {
             Ok(response) => Ok(response.map(|body| Full::new(body).map_err(Error::from).boxed_unsync())),
             Err(Failure::Denied(denial)) => Err(self.deny(call, &line, denial)),
             Err(Failure::Failed(error)) => {
@@ -137,8 +138,9 @@ impl Egress {
         let closed = |_| Failure::Failed(Error::InternalError(None));
         let _running = self.running.acquire().await.map_err(closed)?;
         let (connection, response) = self.exchange(call, request).await?;
+        let address = connection.address;
         let response = self.receive(call, connection, response).await?;
-        log::debug(&format!("{}: {rule}: {}", call.tool, response.status().as_u16()));
+        log::debug(&format!("{}: {rule}: {} from {address}", call.tool, response.status().as_u16()));
         Ok(response)
     }
 
@@ -213,13 +215,13 @@ impl Egress {
         if let Some(encoding) = parts.headers.get(http::header::CONTENT_ENCODING) {
             let reason =
                 format!("the content encoding `{}` was not asked for", String::from_utf8_lossy(encoding.as_bytes()));
-            return Err(Denial::new(Check::Response, reason).into());
+            return Err(Denial::new(Check::Encoding, reason).into());
         }
         let most = self.grants.limits.response_bytes;
         let body =
             Limited::new(body, most).collect().await.map_err(|error| match error.downcast::<hyper::Error>() {
                 Ok(_) => Failure::Failed(Error::HttpResponseIncomplete),
-                Err(_) => Failure::Failed(Error::HttpResponseBodySize(Some(most as u64))),
+                Err(_) => Denial::new(Check::Response, format!("the answer is over `response_bytes` = {most}")).into(),
             })?;
         self.connector.keep(connection);
         headers::scrub(&mut parts.headers, &call.scrubber);
@@ -238,6 +240,10 @@ impl Egress {
         log::warn(&format!("{}: {line}: {denial}{hint}", call.tool));
         let error = match denial.check {
             Check::Address => Error::DestinationIpProhibited,
+            Check::Deadline => Error::HttpResponseTimeout,
+            Check::Response => Error::HttpResponseBodySize(None),
+            // The request was sent: a component must not take this for one that never left.
+            Check::Encoding => Error::HttpResponseContentCoding(None),
             _ => Error::HttpRequestDenied,
         };
         if let Ok(mut denials) = call.denials.lock() {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::{BaseUrl, Grants, Limits, Route, Scheme, ToolGrant};
 
 /// A secret that stays outside the sandbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Secret {
     /// Its name in the grant file.
     pub name: String,
@@ -17,6 +17,7 @@ pub struct Secret {
     /// The tool parameter that replaces it for one call, by its MCP name.
     pub parameter: Option<String>,
     /// The only header that it may go into.
+    #[serde(serialize_with = "as_text")]
     pub header: http::HeaderName,
 }
 
@@ -146,6 +147,10 @@ impl GrantFile {
             ca_file: self.ca_file,
         })
     }
+}
+
+fn as_text<S: serde::Serializer>(header: &http::HeaderName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(header.as_str())
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

@@ -1,9 +1,9 @@
 //! What a call and the process may use at most.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The section `[limits]` of a grant file. Every key has a default; an unknown one is an error.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Seconds that a call may take, waiting included. Below the 60 seconds after which clients give up.

@@ -58,9 +58,12 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 mod file;
 mod limits;
 mod origin;
+mod report;
 mod route;
 
 pub use file::{FileError, GrantFile, Secret};
@@ -88,7 +91,7 @@ pub struct Grants {
 }
 
 /// The requests that one tool may make.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ToolGrant {
     /// The tool, by its MCP name.
     pub tool: String,
@@ -119,7 +122,11 @@ pub enum Check {
     Rate,
     /// The name resolves to an address that may be dialled.
     Address,
-    /// The answer is one that may be handed in.
+    /// The answer comes in time.
+    Deadline,
+    /// The answer is encoded as it was asked for: not at all.
+    Encoding,
+    /// The answer is within its limit.
     Response,
 }
 
@@ -155,6 +162,8 @@ impl fmt::Display for Check {
             Check::Body => "body",
             Check::Rate => "rate",
             Check::Address => "address",
+            Check::Deadline => "deadline",
+            Check::Encoding => "encoding",
             Check::Response => "response",
         })
     }

@@ -139,7 +139,9 @@ impl BaseUrl {
     /// Says what is wrong with it and what it should look like. A URL with a user in it is not repeated.
     pub fn parse(text: &str) -> Result<Self, String> {
         const FORM: &str = "it should look like `http://localhost:8088` or `https://gateway.example/prefix`";
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("`{text}` is not a URL; {FORM}"))?;
+        // Where there is no scheme, what stands before an `@` may be a password all the same.
+        let shown = if text.contains('@') { "it".to_owned() } else { format!("`{text}`") };
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("{shown} is not a URL; {FORM}"))?;
         let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
         let origin = Origin::parse(scheme, authority).map_err(|denial| match denial.check {
             Check::UserInfo => format!("it has a user in it, which is not allowed; {FORM}"),
@@ -155,6 +157,21 @@ impl BaseUrl {
 }
 
 impl RequestUrl {
+    /// Reads a whole URL, as a person writes it. Nothing is corrected.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn split(url: &str) -> Result<Self, Denial> {
+        let (scheme, rest) =
+            url.split_once("://").ok_or_else(|| Denial::new(Check::Parse, "not of the form `scheme://host/path`"))?;
+        let (authority, target) = rest.find(['/', '?', '#']).map_or((rest, "/"), |at| rest.split_at(at));
+        if target.contains('#') {
+            return Err(Denial::new(Check::Parse, "a fragment is never sent"));
+        }
+        Self::parse(scheme, authority, target)
+    }
+
     /// Reads a request's URL in the parts that an HTTP client has of it.
     ///
     /// # Errors

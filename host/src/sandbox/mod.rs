@@ -19,7 +19,7 @@ mod state;
 use crate::component::{Loaded, Returned, Tool};
 use crate::config::KeysPerCall;
 use crate::egress::{CallContext, Egress, Placeholder};
-use crate::grants::{Denial, Grants, Limits};
+use crate::grants::{Check, Denial, Grants, Limits};
 use crate::log;
 use crate::secret::SecretValue;
 use clock::EpochClock;
@@ -29,7 +29,7 @@ use state::State;
 const STDERR_BYTES: usize = 16 << 10;
 
 /// A component, linked to what it may use, and ready for calls.
-pub(crate) struct Sandbox {
+pub struct Sandbox {
     engine: Engine,
     instance: InstancePre<State>,
     tools: Vec<Tool>,
@@ -42,7 +42,7 @@ pub(crate) struct Sandbox {
 }
 
 /// How a call ended.
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// With an answer: an object, and the same as compact JSON.
     Answer(Value, String),
     /// With a failure, in words for whoever made the call.
@@ -63,7 +63,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// When it cannot be loaded, or imports what is not offered.
-    pub(crate) fn new(
+    pub fn new(
         component: Option<&Path>,
         grants: Arc<Grants>,
         secrets: HashMap<String, SecretValue>,
@@ -91,12 +91,12 @@ impl Sandbox {
     }
 
     /// The tools that are granted something, in the component's order.
-    pub(crate) fn tools(&self) -> impl Iterator<Item = &Tool> {
+    pub fn tools(&self) -> impl Iterator<Item = &Tool> {
         self.tools.iter().filter(|tool| !self.grants.routes(&tool.name).is_empty())
     }
 
     /// The tool of this name, if it is granted something.
-    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.tools().find(|tool| tool.name == name)
     }
 
@@ -110,7 +110,7 @@ impl Sandbox {
     }
 
     /// Runs a tool in an instance of its own.
-    pub(crate) async fn call(&self, tool: &Tool, arguments: Map<String, Value>) -> Outcome {
+    pub async fn call(&self, tool: &Tool, arguments: Map<String, Value>) -> Outcome {
         let limit = self.grants.limits.call_seconds;
         let call = tokio::time::timeout(Duration::from_secs(limit), self.call_unlimited(tool, arguments));
         let reason = match call.await {
@@ -141,6 +141,8 @@ impl Sandbox {
     async fn run(&self, tool: &Tool, arguments: Vec<Val>, state: State) -> Result<Returned> {
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| state.limits());
+        // What the component hands to the host at once: a request's body, or the result.
+        store.set_hostcall_fuel(self.grants.limits.result_bytes.max(self.grants.limits.request_bytes) * 4);
         // At each tick the instance gives way to the other calls; the deadline of the call ends an endless loop.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
@@ -235,10 +237,18 @@ fn engine(limits: &Limits) -> Result<Engine> {
 
 /// A failure's text, with what was denied in the call: the caller learns that asking again does not help.
 fn with_denials(text: &str, tool: &str, denials: &[Denial]) -> String {
-    let Some(denial) = denials.last() else { return text.to_owned() };
-    let missing = denial.missing_rule.as_ref();
-    let missing = missing.map_or_else(String::new, |rule| format!(" (`{tool}` is not granted \"{rule}\")"));
-    format!("{text} The sandbox denied a request{missing}: {denial}; only the operator can change that.")
+    let Some(Denial { check, reason, missing_rule }) = denials.last() else { return text.to_owned() };
+    let stop = if text.ends_with('.') { "" } else { "." };
+    let rule = missing_rule.as_ref();
+    let missing = rule.map_or_else(String::new, |rule| format!(" `{tool}` would need the grant \"{rule}\"."));
+    let denial = match check {
+        Check::Response | Check::Encoding => format!("The sandbox refused an answer: {reason}."),
+        Check::Deadline => format!("The sandbox gave a request up: {reason}."),
+        check => format!(
+            "The sandbox denied a request by the check `{check}`: {reason}.{missing} Only the operator can change that."
+        ),
+    };
+    format!("{text}{stop} {denial}")
 }
 
 fn log_stderr(call: &CallContext, bytes: &[u8]) {

@@ -17,6 +17,13 @@ use crate::grants::Grants;
 /// Part of the error that a growth beyond the memory limit ends a call with.
 pub(super) const MEMORY_LIMIT: &str = "forcing trap when growing memory";
 
+/// Resources (requests, headers, streams, …) that a call may hold at the same time. Each is memory of the host's that
+/// `memory_mib` does not see; a request needs about ten.
+const MOST_RESOURCES: usize = 4096;
+
+/// Random bytes that a call gets at once: seeds and identifiers need far fewer.
+const MOST_RANDOM_BYTES: u64 = 64 << 10;
+
 /// The state of one call.
 pub(super) struct State {
     table: ResourceTable,
@@ -42,6 +49,7 @@ impl State {
         let mut wasi = WasiCtx::builder();
         // No files, no sockets, no names, no arguments; stdin is empty, stdout goes nowhere.
         wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).stderr(stderr.clone());
+        wasi.max_random_size(MOST_RANDOM_BYTES);
         if let Some(variable) = &grants.base_url_variable {
             wasi.env(variable, grants.base_url.to_string());
         }
@@ -50,8 +58,10 @@ impl State {
         }
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(grants.limits.header_bytes * 4);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_RESOURCES);
         Self {
-            table: ResourceTable::new(),
+            table,
             wasi: wasi.build(),
             http,
             out: WayOut { call, egress },
