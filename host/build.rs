@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
+#[path = "src/digest.rs"]
+mod digest;
 #[path = "src/engine.rs"]
 mod engine;
 mod guest_build;
@@ -18,13 +20,15 @@ fn main() -> Result<()> {
     for input in ["guest", "wit", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
-    for input in ["src/engine.rs", "guest_build.rs"] {
+    for input in ["src/engine.rs", "src/digest.rs", "guest_build.rs"] {
         println!("cargo::rerun-if-changed={input}");
     }
     strip_release()?;
 
     let mut component = fs::read(guest_build::build(&root, "aigateway-models", &out.join("guest"))?)?;
     append_docs(&mut component, &function_docs(&root.join("wit"))?);
+    println!("cargo::rustc-env=COMPONENT_DIGEST={}", digest::sha256(&component));
+    println!("cargo::rustc-env=COMPONENT_TARGET={}", env::var("TARGET")?);
     fs::write(out.join("component.wasm"), &component)?;
     fs::write(out.join("component.cwasm"), compile(&component)?)?;
     Ok(())

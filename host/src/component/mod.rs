@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use crate::digest::sha256;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 use wasmtime::Engine;
@@ -10,20 +11,23 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, Type, Val};
 
 mod docs;
+mod file;
 mod schema;
 mod value;
 
+pub(crate) use docs::function_docs;
+pub(crate) use file::read_component;
 pub(crate) use schema::snake_case;
 pub(crate) use value::to_json;
 
 /// The component that the build script made, with its docs.
-pub(crate) const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"));
+pub(crate) static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"));
 
-/// The same, compiled ahead of time for this target.
-const EMBEDDED_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.cwasm"));
+/// The same, compiled ahead of time for this target. A static is there once: what is verified is what runs.
+pub(crate) static EMBEDDED_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.cwasm"));
 
-/// Files larger than this are refused before they are compiled.
-const MOST_BYTES: u64 = 64 << 20;
+/// Its SHA-256, so that a start need not take it.
+pub(crate) const EMBEDDED_DIGEST: &str = env!("COMPONENT_DIGEST");
 
 /// A component that is ready to be linked.
 pub(crate) struct Loaded {
@@ -31,6 +35,8 @@ pub(crate) struct Loaded {
     pub(crate) component: Component,
     /// Its functions as tools, in the order of its exports.
     pub(crate) tools: Vec<Tool>,
+    /// Its digest, imports and exports, for the record.
+    pub(crate) description: Value,
 }
 
 /// One world-level function as a tool.
@@ -50,24 +56,21 @@ impl Loaded {
     /// The embedded component.
     pub(crate) fn embedded(engine: &Engine) -> Result<Self> {
         let component = deserialize(engine, EMBEDDED_CODE).context("cannot load the embedded component")?;
-        Self::new(engine, component, EMBEDDED)
+        Self::new(engine, component, EMBEDDED, EMBEDDED_DIGEST.to_owned())
     }
 
     /// Another component, compiled now. The code is not kept anywhere: a cache that somebody else can write to
     /// would be a way in.
     pub(crate) fn from_file(engine: &Engine, file: &Path) -> Result<Self> {
         let name = file.display();
-        let metadata = std::fs::metadata(file).with_context(|| format!("cannot read `{name}`"))?;
-        ensure!(metadata.is_file(), "`{name}` is not a file");
-        ensure!(metadata.len() <= MOST_BYTES, "`{name}` is too large; a component has at most {MOST_BYTES} bytes");
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read `{name}`"))?;
+        let bytes = read_component(file)?;
         let component = Component::from_binary(engine, &bytes)
             .map_err(anyhow::Error::from)
             .with_context(|| format!("`{name}` is not a component that can be compiled"))?;
-        Self::new(engine, component, &bytes).with_context(|| format!("cannot use `{name}`"))
+        Self::new(engine, component, &bytes, sha256(&bytes)).with_context(|| format!("cannot use `{name}`"))
     }
 
-    fn new(engine: &Engine, component: Component, bytes: &[u8]) -> Result<Self> {
+    fn new(engine: &Engine, component: Component, bytes: &[u8], digest: String) -> Result<Self> {
         let mut docs = docs::function_docs(bytes);
         let ty = component.component_type();
         let mut tools = Vec::new();
@@ -77,7 +80,10 @@ impl Loaded {
             tools.push(Tool::new(name, &function, export, docs.remove(name).unwrap_or_default())?);
         }
         ensure!(!tools.is_empty(), "it exports no function at the level of its world, so it has no tools");
-        Ok(Self { component, tools })
+        let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
+        let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
+        let description = json!({ "digest": digest, "imports": imports, "exports": exports });
+        Ok(Self { component, tools, description })
     }
 }
 

@@ -22,6 +22,8 @@ use crate::egress::{CallContext, Egress, Placeholder};
 use crate::grants::{Denial, Grants, Limits};
 use crate::log;
 use crate::secret::SecretValue;
+pub(crate) use imports::is_offered;
+
 use clock::EpochClock;
 use state::State;
 
@@ -39,6 +41,7 @@ pub struct Sandbox {
     egress: Arc<Egress>,
     running: Semaphore,
     clock: EpochClock,
+    component: Value,
 }
 
 /// How a call ended.
@@ -87,7 +90,13 @@ impl Sandbox {
             secrets,
             keys_per_call,
             egress,
+            component: loaded.description,
         })
+    }
+
+    /// What is loaded: its digest, imports and exports.
+    pub(crate) fn component(&self) -> &Value {
+        &self.component
     }
 
     /// The tools that are granted something, in the component's order.
