@@ -28,7 +28,7 @@ Environment:
 A file `.env` in the working directory may set both. Flags come before the environment, the environment
 before `.env`. A `.env` that merely lies there cannot redirect a key that came from elsewhere.";
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// The gateway's base URL; comes before AIGATEWAY_URL
     #[arg(long, value_name = "URL", global = true)]
@@ -61,6 +61,10 @@ pub(crate) struct Options {
     /// Offer only what GET can do
     #[arg(long, global = true)]
     pub(crate) read_only: bool,
+
+    /// Refuse to start when the component, its tools or its grants differ from this lock, which `inspect --lock` wrote
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) lock: Option<PathBuf>,
 
     /// How much to say on stderr
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL", global = true)]
@@ -99,6 +103,12 @@ pub(crate) enum Command {
         command: Option<GrantsCommand>,
     },
 
+    /// Show what a component is, what it asks for, and what it is granted; never runs it
+    ///
+    /// Exit code 0: it asks for nothing more than it is granted. 1: it asks for more, or the code is not that of the
+    /// component. 2: that is no component, or it cannot be inspected.
+    Inspect(Inspect),
+
     /// Write the component to a file, for use in other runtimes
     Component {
         /// Where to write it
@@ -130,4 +140,24 @@ pub(crate) enum GrantsCommand {
         /// The file
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The component; without it, the built-in one. Nothing is granted to a file until --grants says so
+    #[arg(value_name = "COMPONENT", conflicts_with = "component")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// For machines
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Compile the built-in component again, and compare the result with the code that runs, byte for byte
+    #[arg(long, conflicts_with_all = ["file", "component"])]
+    pub(crate) verify: bool,
+
+    /// Write digest, imports, tools and grants to this file, for `serve --lock`; another component than the built-in
+    /// one is compiled for that
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
 }

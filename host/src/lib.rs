@@ -18,6 +18,7 @@ mod digest;
 pub mod egress;
 mod engine;
 pub mod grants;
+mod inspect;
 mod log;
 mod mcp;
 pub mod sandbox;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Some(Command::Component { output }) => return commands::component(output),
+        Some(Command::Inspect(arguments)) => return Ok(inspect::run(&cli.options, arguments)),
         Some(Command::Grants { command: Some(GrantsCommand::Check { file }) }) => return commands::check(file),
         _ => {}
     }
@@ -66,6 +68,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
                 commands::explain(&config, tool.as_deref(), method, request_url)
             }
             Some(Command::Grants { .. }) => commands::grants(&config),
+            Some(Command::Inspect(arguments)) => Ok(inspect::run(&cli.options, arguments)),
             Some(Command::Component { output }) => commands::component(output),
         }
     });
@@ -78,5 +81,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
 fn sandbox(config: Config) -> Result<Sandbox> {
     let grants = Arc::new(config.grants);
     let egress = Arc::new(Egress::new(grants.clone(), Arc::new(SystemResolver))?);
-    Sandbox::new(config.component.as_deref(), grants, config.secrets, config.keys_per_call, egress)
+    let component = config.component.as_deref();
+    let sandbox = Sandbox::new(component, grants.clone(), config.secrets, config.keys_per_call, egress);
+    inspect::check_lock(config.lock.as_deref(), component, &grants, sandbox)
 }
