@@ -3,4 +3,5 @@
 mod support;
 
 mod component;
+mod inspect;
 mod tools;
