@@ -26,7 +26,7 @@ const GRANTS: &str = r#"
 "#;
 
 fn wat(text: &str) -> Vec<u8> {
-    wat::parse_str(text).unwrap()
+    wat::parse_str(text).expect("the text is a component")
 }
 
 /// The small component with more in it.

@@ -14,7 +14,7 @@ fn locked_with(component: &[u8]) -> Start {
     let start = Start::bare().file("x.wasm", component).file("grants.toml", GRANTS);
     let start = start.args(["--component", "x.wasm", "--grants", "grants.toml", "--lock", "lock.json"]);
     let mut inspect = start.command();
-    let ran: Ran = inspect.arg("inspect").output().unwrap().into();
+    let ran: Ran = inspect.arg("inspect").output().expect("the program runs").into();
     assert!(ran.stderr.contains("lock written to `lock.json`"), "{ran:?}");
     start
 }
