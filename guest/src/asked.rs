@@ -150,6 +150,13 @@ fn unmet(field: &'static str, asked: Option<&str>, kept: &str) -> Option<Unmet> 
     Some(Unmet { field, kept: quoted(kept), limit })
 }
 
+impl Unmet {
+    /// Whether the gateway could have stored it.
+    pub(crate) fn is_unexplained(&self) -> bool {
+        self.limit.is_none()
+    }
+}
+
 /// What the gateway kept instead, in one clause.
 pub(crate) fn kept(unmet: &[Unmet]) -> String {
     unmet.iter().map(Unmet::to_string).collect::<Vec<_>>().join(", and ")

@@ -1,5 +1,6 @@
 //! The built-in models of the gateway's providers, and what they say about a mapping.
 
+use crate::failure::quoted;
 use crate::mapping::Row;
 use serde::{Deserialize, Deserializer};
 
@@ -41,20 +42,24 @@ impl Providers {
 
     fn hidden_model(&self, Row { alias, provider_id, model_name, .. }: &Row) -> Option<String> {
         let hidden = self.iter().find(|provider| provider.models().any(|model| model.eq_ignore_ascii_case(alias)))?;
-        let (now, of) = (format!("`{provider_id}` / `{model_name}`"), &hidden.id);
         Some(format!(
-            "the alias `{alias}` hides the model of that name of `{of}`: it now stands for {now}, for every user"
+            "the alias {} hides the built-in model of that name of {}: requests for it now go to {} / {}, for every user",
+            quoted(alias),
+            quoted(&hidden.id),
+            quoted(provider_id),
+            quoted(model_name),
         ))
     }
 
     fn unknown_model(&self, Row { provider_id, model_name, .. }: &Row) -> Option<String> {
         let Some(provider) = self.provider(provider_id) else {
-            return Some(format!("the gateway lists no provider `{provider_id}` at present: the mapping may not work"));
+            let provider = quoted(provider_id);
+            return Some(format!("the gateway lists no provider {provider} at present: the mapping may not work"));
         };
         let known = provider.models().any(|model| model == model_name);
         (!known).then(|| {
-            let hint = "list_models shows those it lists";
-            format!("`{provider_id}` lists no model `{model_name}`: the mapping may not work ({hint})")
+            let (provider, model) = (quoted(provider_id), quoted(model_name));
+            format!("{provider} lists no model {model}: the mapping may not work (list_models shows those it lists)")
         })
     }
 }

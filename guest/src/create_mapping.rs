@@ -23,7 +23,11 @@ pub(crate) fn run(
     let (stored, models) = gateway.mapping_and_models(&place);
     let stored = created(&asked, &written, stored)?;
     let mut warnings = warnings_about(&stored, models);
-    warnings.extend(written.surprise("created"));
+    warnings.extend(
+        written
+            .surprise("created")
+            .map(|surprise| format!("{surprise}; a mapping that was there before, exactly as asked, looks the same")),
+    );
     Ok(stored.with_warnings(warnings))
 }
 
@@ -35,7 +39,7 @@ fn created(asked: &Asked, written: &Written, stored: Result<Row, Problem>) -> Re
         (Written::Accepted(status), Ok(_)) => Err(differs(*status, &unmet)),
         // Where a row of the call's own is out of the question, somebody's was there before.
         (Written::Doubtful(_), Ok(_)) => Err(Problem::alias_taken()),
-        (Written::Doubtful(_), Err(unseen)) if unseen.is_foreign() => Err(Problem::alias_taken()),
+        (Written::Doubtful(_), Err(unseen)) if unseen.is_anothers => Err(Problem::alias_taken()),
         (Written::Doubtful(doubt), Err(unseen)) if unseen.kind == FailureKind::NotFound => {
             Err(doubt.clone().and("the mapping was not created so far"))
         }

@@ -21,7 +21,8 @@ pub(crate) fn run(alias: String, api_key: Option<String>) -> Result<Mapping, Pro
 fn check_gone(row: &Row, written: &Written, left: Result<Row, Problem>) -> Result<(), Problem> {
     match (written, left) {
         (_, Err(unseen)) if unseen.kind == FailureKind::NotFound => Ok(()),
-        // The alias is in use again since.
+        // Somebody has taken the alias since.
+        (_, Err(unseen)) if unseen.is_anothers => Ok(()),
         (_, Ok(left)) if !left.is_same_as(row) => Ok(()),
         (Written::Accepted(status), Ok(_)) => Err(Problem::new(
             FailureKind::NotStored,

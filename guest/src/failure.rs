@@ -5,9 +5,6 @@ use crate::bindings::{Failure, FailureKind};
 /// The most characters of a text from elsewhere that a message quotes.
 const QUOTE_LENGTH: usize = 200;
 
-/// What happened when a mapping is somebody else's, and not when the key may do nothing at all.
-const FOREIGN: &str = "the mapping belongs to another user";
-
 /// Why a call fails, before it is said what the call was to do.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -17,16 +14,28 @@ pub(crate) struct Problem {
     pub(crate) happened: String,
     /// What to do next: a sentence, without its full stop.
     next: String,
+    /// Whether it is that the mapping belongs to another user: then there is one.
+    pub(crate) is_anothers: bool,
 }
 
 impl Problem {
     pub(crate) fn new(kind: FailureKind, happened: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { kind, happened: happened.into(), next: next.into() }
+        Self { kind, happened: happened.into(), next: next.into(), is_anothers: false }
     }
 
     /// An argument that is not acceptable.
     pub(crate) fn argument(happened: impl Into<String>, next: impl Into<String>) -> Self {
         Self::new(FailureKind::InvalidArgument, happened, next)
+    }
+
+    /// A mapping that the gateway keeps from the key's user because somebody else owns it.
+    pub(crate) fn anothers() -> Self {
+        let problem = Self::new(
+            FailureKind::Forbidden,
+            "the mapping belongs to another user",
+            "Ask its owner or an administrator, or create a mapping of your own under another alias",
+        );
+        Self { is_anothers: true, ..problem }
     }
 
     /// An alias that a mapping has already.
@@ -38,17 +47,13 @@ impl Problem {
         )
     }
 
-    /// A mapping of somebody else.
-    pub(crate) fn foreign() -> Self {
+    /// A write that may have taken effect: `doubt` says why that is not known, `unseen` why looking did not tell.
+    pub(crate) fn unknown_outcome(doubt: &str, done: &str, unseen: &Problem) -> Self {
         Self::new(
-            FailureKind::Forbidden,
-            FOREIGN,
-            "Ask its owner or an administrator, or create a mapping of your own under another alias",
+            FailureKind::UnknownOutcome,
+            format!("{doubt}, and whether the mapping was {done} is unknown: {}", unseen.happened),
+            "Call list_models to see before trying again",
         )
-    }
-
-    pub(crate) fn is_foreign(&self) -> bool {
-        self.happened == FOREIGN
     }
 
     /// The same problem, with what did or did not come of it.

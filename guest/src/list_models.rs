@@ -13,9 +13,12 @@ use std::collections::{BTreeSet, VecDeque};
 const PAGE: usize = 1000;
 /// How many further pages are asked for at the same time.
 const AT_ONCE: usize = 4;
-// Further pages are read until one of these, so that any answers end within the component's memory and time.
-const MOST_PAGES: usize = 200;
+/// How many pages are read at most: fewer than the requests that a runtime may allow a call (64, where it is this
+/// project's), so that a list without an end, or in tiny pages, is told as what it is.
+const MOST_PAGES: usize = 56;
+/// How many rows are read at most: with the next one, what keeps any answers within the component's memory.
 const MOST_ROWS: usize = 100_000;
+/// How many bytes of pages are read at most: some 75,000 mappings, and within the component's memory.
 const MOST_BYTES: usize = 24 << 20;
 
 pub(crate) fn run(

@@ -64,7 +64,7 @@ impl Changeable {
             return Err(Problem::new(
                 FailureKind::Forbidden,
                 "the mapping is global: nobody owns it, and these tools never change it",
-                "Ask an administrator, or create a mapping of your own under another alias",
+                "An administrator can change it in the gateway's dashboard; or create a mapping of your own under another alias",
             ));
         }
         match ExistingAlias::parse(&row.alias) {

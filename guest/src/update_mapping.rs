@@ -44,14 +44,18 @@ impl Change {
             } else {
                 (gateway.mapping(&place), None)
             };
-        match (written, stored) {
-            // A rename that was not done leaves the mapping where it was.
-            (Written::Doubtful(_), Err(unseen))
-                if self.asked.alias().is_some() && unseen.kind == FailureKind::NotFound =>
-            {
-                (gateway.mapping(&self.before.alias), models)
-            }
-            (_, stored) => (stored, models),
+        // A rename that was not done leaves the mapping where it was, whoever has the new name.
+        if matches!(written, Written::Doubtful(_)) && self.asked.alias().is_some() && self.is_elsewhere(&stored) {
+            return (gateway.mapping(&self.before.alias), models);
+        }
+        (stored, models)
+    }
+
+    /// Whether what was found under an alias, or not found, says that this mapping is not there.
+    fn is_elsewhere(&self, found: &Result<Row, Problem>) -> bool {
+        match found {
+            Ok(row) => !row.is_same_as(&self.before.row),
+            Err(unseen) => unseen.kind == FailureKind::NotFound || unseen.is_anothers,
         }
     }
 
@@ -77,6 +81,9 @@ impl Change {
             .map(|changed| format!("`{}`", changed.field))
             .collect();
         let next = match stored.as_slice() {
+            [] if unmet.iter().all(Unmet::is_unexplained) => {
+                "Nothing was changed: look into the gateway's log, or ask who runs it".to_owned()
+            }
             [] => "Nothing was changed".to_owned(),
             [field] => format!("The change of {field} is stored"),
             fields => format!("The changes of {} are stored", fields.join(", ")),

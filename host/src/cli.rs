@@ -6,12 +6,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::log::Level;
 
-/// MCP server for AIGateway. Its tools run in a WebAssembly component that reaches the granted routes of one gateway
-/// and nothing else, and never sees the API key.
+/// MCP server for AIGateway. Its tools run in a WebAssembly component that reaches the granted
+/// routes of one gateway and nothing else, and never sees the API key.
 ///
 /// Without a command it serves MCP over stdin and stdout: that is what an MCP client starts.
 #[derive(Debug, Parser)]
-#[command(name = "aigateway-mcp", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "aigateway-mcp", version, after_help = AFTER_HELP, verbatim_doc_comment)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,
@@ -24,6 +24,7 @@ const AFTER_HELP: &str = "\
 Environment:
   AIGATEWAY_URL      the gateway's base URL [default: http://localhost:8088]
   AIGATEWAY_API_KEY  the API key (ak_…); a call can bring its own instead
+  AIGATEWAY_AUDIT_LOG  a file to put every decision on record in
 
 A file `.env` in the working directory may set both. Flags come before the environment, the environment
 before `.env`. A `.env` that merely lies there cannot redirect a key that came from elsewhere.";
@@ -42,7 +43,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "api_key_command")]
     pub(crate) api_key_file: Option<PathBuf>,
 
-    /// Run this command, without a shell, and take its output as the API key, such as 'op read op://vault/key'
+    /// Run this command without a shell, such as 'op read op://vault/key'; it prints the API key
     #[arg(long, value_name = "COMMAND", global = true)]
     pub(crate) api_key_command: Option<String>,
 
@@ -62,7 +63,19 @@ pub(crate) struct Options {
     #[arg(long, global = true)]
     pub(crate) read_only: bool,
 
-    /// Refuse to start when the component, its tools or its grants differ from this lock, which `inspect --lock` wrote
+    /// Put every decision on record in this file; comes before AIGATEWAY_AUDIT_LOG
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) audit_log: Option<PathBuf>,
+
+    /// Wait for the disk at each record
+    #[arg(long, global = true)]
+    pub(crate) audit_sync: bool,
+
+    /// Begin the next file of the record after this many MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, global = true, value_parser = clap::value_parser!(u64).range(1..1_000_000))]
+    pub(crate) audit_rotate: u64,
+
+    /// Refuse to start when component, tools or grants differ from this lock (see `inspect --lock`)
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) lock: Option<PathBuf>,
 
@@ -103,10 +116,15 @@ pub(crate) enum Command {
         command: Option<GrantsCommand>,
     },
 
+    /// Verify and read the record of what was decided
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+
     /// Show what a component is, what it asks for, and what it is granted; never runs it
     ///
-    /// Exit code 0: it asks for nothing more than it is granted. 1: it asks for more, or the code is not that of the
-    /// component. 2: that is no component, or it cannot be inspected.
+    /// Exit code 0: it asks for nothing more than it is granted. 1: it asks for more, or --verify fails. 2: error.
     Inspect(Inspect),
 
     /// Write the component to a file, for use in other runtimes
@@ -142,9 +160,66 @@ pub(crate) enum GrantsCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Verify that no record was changed, deleted, added or moved
+    ///
+    /// Exit code 0: verified. 1: broken, with the first bad line. 2: incomplete at an end.
+    Verify {
+        /// The files of one chain, oldest first
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+
+        /// The SHA-256 of a record that must be there, as a tool's result carried it
+        #[arg(long, value_name = "SHA256")]
+        head: Option<String>,
+    },
+
+    /// Show the record as a timeline
+    Show {
+        /// The file
+        file: PathBuf,
+
+        /// Only this tool
+        #[arg(long)]
+        tool: Option<String>,
+
+        /// Only what was denied
+        #[arg(long, conflicts_with = "allowed")]
+        denied: bool,
+
+        /// Only what was not denied
+        #[arg(long)]
+        allowed: bool,
+
+        /// Not before this time (UTC): RFC 3339, or the beginning of one, such as 2026-11-23T14
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+
+        /// Not from this time on
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+
+        /// Go on with what is appended
+        #[arg(long)]
+        follow: bool,
+    },
+
+    /// Count calls, requests and denials, and name the grants that were never used
+    Summary {
+        /// The files, oldest first
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// The component; without it, the built-in one. Nothing is granted to a file until --grants says so
+    /// The component, granted nothing until --grants says so; without it, the built-in one
     #[arg(value_name = "COMPONENT", conflicts_with = "component")]
     pub(crate) file: Option<PathBuf>,
 
@@ -152,12 +227,13 @@ pub(crate) struct Inspect {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Compile the built-in component again, and compare the result with the code that runs, byte for byte
+    /// Compile the built-in component again, and compare each byte with the code that runs
     #[arg(long, conflicts_with_all = ["file", "component"])]
     pub(crate) verify: bool,
 
-    /// Write digest, imports, tools and grants to this file, for `serve --lock`; another component than the built-in
-    /// one is compiled for that
+    /// Write digest, imports, tools and grants to this file, for `serve --lock`
+    ///
+    /// Another component than the built-in one is compiled for that.
     #[arg(long, value_name = "FILE")]
     pub(crate) lock: Option<PathBuf>,
 }

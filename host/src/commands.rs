@@ -1,12 +1,15 @@
 //! The subcommands. What they print on stdout is data; talk goes to stderr.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
+use crate::audit::{self, Filter, Verdict, Verified};
+use crate::cli::AuditCommand;
 use crate::component::{EMBEDDED, Tool};
 use crate::config::{Config, read_text};
 use crate::grants::Grants;
@@ -24,8 +27,9 @@ pub(crate) async fn serve(config: Config) -> Result<ExitCode> {
             None => format!("API key: not configured; set {}, or pass a key with each call", secret.env),
         });
     }
-    let sandbox = crate::sandbox(config)?;
-    mcp::serve(mcp::Server::new(sandbox)).await?;
+    let sandbox = Arc::new(crate::sandbox(config)?);
+    mcp::serve(mcp::Server::new(sandbox.clone())).await?;
+    sandbox.end();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -52,7 +56,9 @@ pub(crate) async fn call(sandbox: &Sandbox, name: &str, arguments: &[String], js
         let known: Vec<&str> = sandbox.tools().map(|tool| tool.name.as_str()).collect();
         bail!("unknown tool `{name}`; there are: {}", known.join(", "));
     };
-    match sandbox.call(tool, arguments).await {
+    let outcome = sandbox.call(tool, arguments).await;
+    sandbox.end();
+    match outcome {
         Outcome::Answer(answer, _) => print(&serde_json::to_string_pretty(&answer)?),
         Outcome::Failure(text) => {
             log::error(&text);
@@ -105,6 +111,46 @@ pub(crate) fn check(file: &Path) -> Result<ExitCode> {
     let grants = Grants::parse(&read_text(file)?, |name| std::env::var(name).ok())
         .map_err(|error| anyhow::anyhow!("`{}`, {error}", file.display()))?;
     print(&format!("{}: valid\nsha256 {}", file.display(), grants.digest()))
+}
+
+/// Verifies and reads audit logs.
+pub(crate) fn audit(command: &AuditCommand) -> Result<ExitCode> {
+    match command {
+        AuditCommand::Verify { files, head } => verify(files, head.as_deref()),
+        AuditCommand::Show { file, tool, denied, allowed, since, until, follow } => {
+            let denied = if *denied { Some(true) } else { allowed.then_some(false) };
+            let filter = Filter { tool: tool.clone(), denied, since: since.clone(), until: until.clone() };
+            match audit::show(file, &filter, *follow, &mut io::BufWriter::new(io::stdout().lock())) {
+                Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+                shown => shown.map(|()| ExitCode::SUCCESS),
+            }
+        }
+        AuditCommand::Summary { files, json } => print(audit::summary(files, *json)?.trim_end()),
+    }
+}
+
+fn verify(files: &[PathBuf], head: Option<&str>) -> Result<ExitCode> {
+    let told = |verified: &Verified| {
+        let head = verified.head.as_ref().map_or_else(String::new, |head| format!("\nhead {} {}", head.seq, head.hash));
+        let torn = if verified.torn > 0 { format!(", {} torn lines closed", verified.torn) } else { String::new() };
+        let Verified { records, chain, from, to, .. } = verified;
+        format!("{records} records{torn}, {from} to {to}\nchain {chain}{head}")
+    };
+    match audit::verify(files, head)? {
+        Verdict::Verified(verified) => print(&format!("verified: {}", told(&verified))),
+        Verdict::Incomplete(verified, reason) => {
+            print(&format!("incomplete: {reason}\n{}", told(&verified)))?;
+            Ok(ExitCode::from(2))
+        }
+        Verdict::Broken { file, line, reason } => {
+            print(&format!("broken: `{}`, line {line}: {reason}", file.display()))?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Writes the embedded component to a file.

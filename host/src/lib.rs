@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Parser;
+use serde_json::json;
 
+pub mod audit;
 mod cli;
 mod commands;
 mod component;
@@ -21,11 +23,13 @@ pub mod grants;
 mod inspect;
 mod log;
 mod mcp;
+mod queue;
 pub mod sandbox;
 mod secret;
 
+use audit::Audit;
 use cli::{Cli, Command, GrantsCommand};
-use config::Config;
+use config::{AuditLog, Config};
 use egress::{Egress, SystemResolver};
 use sandbox::Sandbox;
 
@@ -50,6 +54,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::Component { output }) => return commands::component(output),
         Some(Command::Inspect(arguments)) => return Ok(inspect::run(&cli.options, arguments)),
         Some(Command::Grants { command: Some(GrantsCommand::Check { file }) }) => return commands::check(file),
+        Some(Command::Audit { command }) => return commands::audit(command),
         _ => {}
     }
     let config = Config::load(&cli.options)?;
@@ -68,8 +73,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
                 commands::explain(&config, tool.as_deref(), method, request_url)
             }
             Some(Command::Grants { .. }) => commands::grants(&config),
-            Some(Command::Inspect(arguments)) => Ok(inspect::run(&cli.options, arguments)),
-            Some(Command::Component { output }) => commands::component(output),
+            // These need no configuration, and were answered above.
+            Some(Command::Component { .. } | Command::Audit { .. } | Command::Inspect(_)) => Ok(ExitCode::SUCCESS),
         }
     });
     // A call that is still blocked somewhere does not keep the process.
@@ -77,11 +82,27 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     code
 }
 
-/// The sandbox that a configuration describes.
+/// The sandbox that a configuration describes, with what it is put on record.
 fn sandbox(config: Config) -> Result<Sandbox> {
+    let audit = Arc::new(match &config.audit {
+        Some(AuditLog { file, sync, rotate_mib }) => Audit::open(file, *sync, rotate_mib << 20)?,
+        None => Audit::off(),
+    });
+    audit.record("session.start", json!({ "service.version": env!("CARGO_PKG_VERSION") }))?;
     let grants = Arc::new(config.grants);
-    let egress = Arc::new(Egress::new(grants.clone(), Arc::new(SystemResolver))?);
+    let egress = Egress::new(grants.clone(), Arc::new(SystemResolver))?.with_audit(audit.clone());
     let component = config.component.as_deref();
-    let sandbox = Sandbox::new(component, grants.clone(), config.secrets, config.keys_per_call, egress);
-    inspect::check_lock(config.lock.as_deref(), component, &grants, sandbox)
+    let sandbox = Sandbox::new(component, grants.clone(), config.secrets, config.keys_per_call, Arc::new(egress));
+    let lock = config.lock.as_deref();
+    let sandbox = match inspect::check_lock(lock, component, &grants, sandbox) {
+        Ok(sandbox) => sandbox,
+        Err(error) => {
+            let check = if lock.is_some() { "lock" } else { "import" };
+            audit.record("denied", json!({ "check": check, "reason": audit::capped(&format!("{error:#}")) }))?;
+            return Err(error);
+        }
+    };
+    audit.record("component.loaded", sandbox.component().clone())?;
+    audit.record("grants.loaded", json!({ "digest": grants.digest(), "grants": grants.canonical() }))?;
+    Ok(sandbox)
 }

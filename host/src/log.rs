@@ -62,12 +62,9 @@ fn write(level: Level, prefix: &str, text: &str) {
 
 /// Text as one line that no terminal acts on: control characters are escaped, and its length is capped.
 pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(MOST_CHARACTERS));
-    for (at, character) in text.chars().enumerate() {
-        if at == MOST_CHARACTERS {
-            line.push('…');
-            break;
-        }
+    let text = excerpt(text, MOST_CHARACTERS);
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
         let bidi = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if character.is_control() || bidi || matches!(character, '\u{2028}' | '\u{2029}') {
             line.extend(character.escape_default());
@@ -76,6 +73,14 @@ pub(crate) fn one_line(text: &str) -> String {
         }
     }
     line
+}
+
+/// The beginning of a text, if it is longer than so many characters.
+pub(crate) fn excerpt(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

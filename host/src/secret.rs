@@ -4,12 +4,17 @@ use std::borrow::Cow;
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 /// How many characters of a secret may be shown, where it is at least four times as long.
 const PREVIEW: usize = 12;
 
 /// What stands in the place of a secret in everything that was scrubbed of it.
 const REDACTED: &[u8] = b"[redacted]";
+
+/// The fewest characters of base64 that are taken for a secret: fewer come about by chance, and a secret of one
+/// character has an alignment with none at all.
+const LEAST_CORE: usize = 6;
 
 /// A secret's value: visible ASCII, so that it fits into a header and nothing else.
 #[derive(Clone)]
@@ -79,11 +84,32 @@ impl Scrubber {
             let plain = secret.0.expose_secret().as_bytes();
             let encoded = base64_cores(plain);
             replace(&mut scrubbed, |rest| escaped_prefix(rest, plain), plain[0]);
-            for core in &encoded {
+            for core in encoded.iter().filter(|core| core.len() >= LEAST_CORE) {
                 replace(&mut scrubbed, |rest| base64_prefix(rest, core), core[0]);
             }
         }
         scrubbed
+    }
+
+    /// Whether a secret is in a name whose case says nothing, such as a header's.
+    pub(crate) fn is_in_name(&self, name: &str) -> bool {
+        let holds = |secret: &[u8]| name.as_bytes().windows(secret.len()).any(|part| part.eq_ignore_ascii_case(secret));
+        self.secrets.iter().any(|secret| holds(secret.0.expose_secret().as_bytes()))
+    }
+
+    /// [`Self::scrub`] for every text in a JSON value, however it was written before it was read.
+    pub(crate) fn scrub_json(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                let (scrubbed, redactions) = self.scrub(text.as_bytes());
+                if redactions > 0 {
+                    *text = String::from_utf8_lossy(&scrubbed).into_owned();
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_json(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.scrub_json(field)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 
     /// [`Self::scrub`] for text.
@@ -199,6 +225,29 @@ mod tests {
             let (text, count) = scrub(encoded);
             assert_eq!(count, 1, "{encoded}: {text}");
             assert!(text.len() < encoded.len(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_text_of_an_answer() {
+        let scrubber = Scrubber::new([SecretValue::parse(KEY).unwrap()]);
+        let mut answer = serde_json::json!({ "a": [{ "b": format!("x{KEY}") }, 1, null], "c": format!("\"{KEY}\"") });
+        scrubber.scrub_json(&mut answer);
+        assert_eq!(answer, serde_json::json!({ "a": [{ "b": "x[redacted]" }, 1, null], "c": "\"[redacted]\"" }));
+    }
+
+    #[test]
+    fn a_secret_is_found_in_a_name_of_any_case() {
+        let scrubber = Scrubber::new([SecretValue::parse("ak_AbCdEf").unwrap()]);
+        assert!(scrubber.is_in_name("x-ak_abcdef-y"));
+        assert!(!scrubber.is_in_name("x-ak_abcde"));
+    }
+
+    #[test]
+    fn a_secret_of_few_characters_is_found_as_it_is() {
+        for secret in ["a", "ab", "abc"] {
+            let scrubber = Scrubber::new([SecretValue::parse(secret).unwrap()]);
+            assert_eq!(scrubber.scrub_text(&format!("-{secret}-YWJj")), "-[redacted]-YWJj");
         }
     }
 

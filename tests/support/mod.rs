@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use reference_gateway::Gateway;
 use serde_json::{Map, Value, json};
 
+pub(crate) mod form;
+pub(crate) mod grants;
+
 /// How long a test waits for what must come: far longer than it takes, and short enough to be told.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -294,7 +297,9 @@ impl Called {
     pub(crate) fn failure(&self) -> &str {
         assert_eq!(self.result["isError"], true, "{}", self.result);
         assert!(self.result.get("structuredContent").is_none(), "{}", self.result);
-        self.text().strip_prefix("Error: ").expect("a failure begins with `Error: `")
+        let failure = self.text().strip_prefix("Error: ").expect("a failure begins with `Error: `");
+        form::assert_form(failure);
+        failure
     }
 
     fn text(&self) -> &str {

@@ -75,7 +75,7 @@ impl Gateway {
         let said = self.said(answer);
         let (kind, happened, next) = match answer.status {
             200..=299 => return self.no_protocol(answer),
-            300..=399 => (
+            300..=303 | 305..=399 => (
                 GatewayError,
                 format!("the gateway at {} answered {said}, a redirect, which is never followed", self.base),
                 "Set AIGATEWAY_URL to the address that answers itself",
@@ -112,9 +112,9 @@ impl Gateway {
             (401, About::Mappings | About::Mapping) => (
                 Unauthenticated,
                 format!("the gateway does not accept the API key: it answered {}", self.said(answer)),
-                "Check AIGATEWAY_API_KEY or api_key; a gateway whose database is down answers the same",
+                "Check AIGATEWAY_API_KEY, or the api_key that was passed; a gateway whose database is down answers the same",
             ),
-            (403, About::Mapping) if error == "access denied" => return Some(Problem::foreign()),
+            (403, About::Mapping) if error == "access denied" => return Some(Problem::anothers()),
             (403, About::Mappings | About::Mapping) => (
                 Forbidden,
                 format!("the API key's user may not do this: the gateway answered {}", self.said(answer)),

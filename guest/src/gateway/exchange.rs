@@ -60,7 +60,9 @@ impl<'a> Target<'a> {
     pub(super) fn get(&self) -> Result<Answer, Trouble> {
         let sent = Instant::now();
         match self.send(waki::Method::Get, None) {
-            Err(Trouble::Broken) if sent.elapsed() < BREAKS_SOON => self.send(waki::Method::Get, None),
+            Err(trouble) if trouble.is_of_the_connection() && sent.elapsed() < BREAKS_SOON => {
+                self.send(waki::Method::Get, None)
+            }
             result => result,
         }
     }
@@ -111,7 +113,7 @@ impl Pending<'_> {
     pub(super) fn finish(self) -> Result<Answer, Trouble> {
         let Self { target, sent, response } = self;
         match response.and_then(|response| target.complete(response)) {
-            Err(Trouble::Broken) if sent.elapsed() < BREAKS_SOON => {
+            Err(trouble) if trouble.is_of_the_connection() && sent.elapsed() < BREAKS_SOON => {
                 target.begin().and_then(|response| target.complete(response))
             }
             result => result,

@@ -19,20 +19,28 @@ pub(crate) enum Trouble {
     Silent,
     /// The connection broke before any answer, or within it.
     Broken,
+    /// What came back is not HTTP.
+    Garbled,
     /// The answer broke off, and why is not known.
     Cut,
     /// The answer is larger than it may be.
     TooLarge,
-    /// The request could not be made, or what came back is not HTTP as this component knows it.
+    /// The request could not be made, or what came back is not what this component knows.
     Malformed,
 }
 
 impl Trouble {
+    /// Whether it is the connection's, so that another one may do better: what is not HTTP may be left of the answer
+    /// before.
+    pub(super) fn is_of_the_connection(self) -> bool {
+        matches!(self, Self::Broken | Self::Garbled)
+    }
+
     /// Whether the gateway may have received the request, so that a write may have taken effect.
     pub(super) fn leaves_doubt(self) -> bool {
         match self {
             Self::Denied | Self::Unresolved | Self::Unreachable | Self::Insecure => false,
-            Self::Silent | Self::Broken | Self::Cut | Self::TooLarge | Self::Malformed => true,
+            Self::Silent | Self::Broken | Self::Garbled | Self::Cut | Self::TooLarge | Self::Malformed => true,
         }
     }
 
@@ -70,6 +78,11 @@ impl Trouble {
                 "the connection to {gateway} broke before its answer was complete",
                 "Check that the gateway is well, and try again",
             ),
+            Self::Garbled => (
+                GatewayError,
+                "{gateway} answered with something that is not HTTP",
+                "Check that AIGATEWAY_URL is the address of an AIGateway, and whether it should start with http or https",
+            ),
             Self::Cut => (
                 Unavailable,
                 "the answer of {gateway} broke off or did not come in time",
@@ -104,10 +117,9 @@ macro_rules! impl_from_error_code {
                     | Code::DestinationUnavailable
                     | Code::DestinationIpUnroutable => Self::Unreachable,
                     Code::TlsProtocolError | Code::TlsCertificateError | Code::TlsAlertReceived(_) => Self::Insecure,
-                    Code::ConnectionReadTimeout
-                    | Code::ConnectionWriteTimeout
-                    | Code::HttpResponseTimeout => Self::Silent,
-                    Code::ConnectionTerminated | Code::HttpResponseIncomplete | Code::HttpProtocolError => Self::Broken,
+                    Code::ConnectionReadTimeout | Code::ConnectionWriteTimeout | Code::HttpResponseTimeout => Self::Silent,
+                    Code::ConnectionTerminated | Code::HttpResponseIncomplete => Self::Broken,
+                    Code::HttpProtocolError => Self::Garbled,
                     Code::HttpResponseBodySize(_)
                     | Code::HttpResponseHeaderSectionSize(_)
                     | Code::HttpResponseHeaderSize(_)

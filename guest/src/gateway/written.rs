@@ -17,17 +17,15 @@ pub(crate) enum Written {
 impl Written {
     /// What to report when looking did not tell what was done either.
     pub(crate) fn unseen(&self, done: &str, unseen: &Problem) -> Problem {
-        let happened = match self {
-            Self::Accepted(status) => {
-                format!("the gateway answered {status}, but that the mapping was {done} could not be confirmed")
-            }
-            Self::Doubtful(doubt) => format!("{}, and whether the mapping was {done} is unknown", doubt.happened),
-        };
-        Problem::new(
-            FailureKind::UnknownOutcome,
-            format!("{happened}: {}", unseen.happened),
-            "Call list_models to see before trying again",
-        )
+        match self {
+            Self::Accepted(status) if unseen.kind == FailureKind::NotFound => Problem::new(
+                FailureKind::UnknownOutcome,
+                format!("the gateway answered {status}, but then that there is no such mapping"),
+                "Call list_models to see before trying again",
+            ),
+            Self::Accepted(status) => Problem::unknown_outcome(&format!("the gateway answered {status}"), done, unseen),
+            Self::Doubtful(doubt) => Problem::unknown_outcome(&doubt.happened, done, unseen),
+        }
     }
 
     /// What to say of a write that looking showed to be done: nothing if the gateway said the same.

@@ -33,6 +33,8 @@ fn parse(text: &str) -> FunctionDocs {
     let mut paragraphs: Vec<String> = Vec::new();
     let mut target: Option<String> = None;
     let mut joined = false;
+    // They come with the component, and go to models and terminals: nothing in them is to be acted on.
+    let text: String = text.chars().filter(|c| *c == '\n' || !c.is_control()).collect();
     for line in text.lines().map(str::trim) {
         if let Some((name, text)) = parameter(line) {
             docs.parameters.insert(name.to_owned(), text.to_owned());
@@ -68,6 +70,11 @@ mod tests {
         assert_eq!(docs.description, "Show it, all of it.\nSecond.");
         assert_eq!(docs.parameters["a-b"], "The first of two.");
         assert_eq!(docs.parameters["c"], "Last.");
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_left_out() {
+        assert_eq!(parse("a\u{1b}[31m\rb\u{9b}c").description, "a[31mbc");
     }
 
     #[test]

@@ -36,13 +36,13 @@ pub(crate) fn read_component(file: &Path) -> Result<Vec<u8>> {
 fn no_component(bytes: &[u8]) -> Option<&'static str> {
     let header = bytes.strip_prefix(MAGIC).and_then(|rest| rest.first_chunk::<4>());
     match header {
-        _ if bytes.is_empty() => Some("empty, and no component"),
+        _ if bytes.is_empty() => Some("empty, not a component"),
         Some([_, _, 1, 0]) => None,
         Some([_, _, 0, 0]) => Some(
             "a core module, not a component; build it for wasm32-wasip2, or make a component of it with `wasm-tools \
              component new`",
         ),
-        _ if bytes.starts_with(MAGIC) => Some("WebAssembly of a kind that is not known here, and no component"),
+        _ if bytes.starts_with(MAGIC) => Some("WebAssembly of a kind that is not known here, not a component"),
         _ if bytes.trim_ascii_start().starts_with(b"(") => {
             Some("not a component; it may be WebAssembly's text format, which `wasm-tools parse` turns into one")
         }

@@ -70,7 +70,7 @@ fn wait(child: &mut Child) -> Result<String> {
     let (sender, output) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut text = String::new();
-        let read = stdout.take(MOST_OUTPUT).read_to_string(&mut text);
+        let read = stdout.take(MOST_OUTPUT + 1).read_to_string(&mut text);
         _ = sender.send(read.map(|_| text));
     });
     let deadline = Instant::now() + Duration::from_secs(COMMAND_SECONDS);
@@ -78,6 +78,7 @@ fn wait(child: &mut Child) -> Result<String> {
         bail!("it did not end within {COMMAND_SECONDS} seconds");
     };
     let output = output.context("its output is not text")?;
+    ensure!(output.len() as u64 <= MOST_OUTPUT, "it printed more than {MOST_OUTPUT} bytes, which is no key");
     // Its output has ended, so it is about to.
     loop {
         match child.try_wait()? {

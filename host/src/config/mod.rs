@@ -31,6 +31,18 @@ pub(crate) struct Config {
     pub(crate) component: Option<PathBuf>,
     /// The lock that the component, its tools and its grants must agree with.
     pub(crate) lock: Option<PathBuf>,
+    /// Where decisions are put on record.
+    pub(crate) audit: Option<AuditLog>,
+}
+
+/// The audit log, as it is configured.
+pub(crate) struct AuditLog {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// Whether each record waits for the disk.
+    pub(crate) sync: bool,
+    /// After how many MiB the next file begins.
+    pub(crate) rotate_mib: u64,
 }
 
 /// Whether the base URL was chosen by somebody who may also be trusted with a key from elsewhere.
@@ -91,6 +103,7 @@ impl Config {
             keys_per_call,
             component: options.component.clone(),
             lock: options.lock.clone(),
+            audit: variables.audit_log(options),
         })
     }
 }
@@ -126,6 +139,16 @@ impl Variables {
     /// The value of the base URL's variable, for which there is a flag.
     fn url(&self, name: &str) -> Option<(String, Source)> {
         self.url_flag.clone().map(|url| (url, Source::Operator)).or_else(|| self.get(name))
+    }
+
+    /// Where the operator wants the audit log; a file in the working directory does not decide what is written where.
+    fn audit_log(&self, options: &Options) -> Option<AuditLog> {
+        let variable = || match self.get("AIGATEWAY_AUDIT_LOG") {
+            Some((file, Source::Operator)) => Some(PathBuf::from(file)),
+            _ => None,
+        };
+        let file = options.audit_log.clone().or_else(variable)?;
+        Some(AuditLog { file, sync: options.audit_sync, rotate_mib: options.audit_rotate })
     }
 
     fn warn_of_ignored_url(&self, variable: &str) {

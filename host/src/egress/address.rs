@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Addresses of cloud metadata services outside the link-local range, which hand out credentials to whoever asks:
-/// Azure's, Alibaba's, Oracle's and EC2's (IPv6).
-const METADATA: [IpAddr; 4] = [
+/// Azure's, Alibaba's, Oracle's, and (IPv6) EC2's and Google's.
+const METADATA: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
 /// Why this address may not be dialled, if it may not. `loopback_only` holds for plain text that was not granted to
@@ -34,7 +35,8 @@ pub(crate) fn refusal(address: IpAddr, loopback_only: bool) -> Option<&'static s
     }
 }
 
-/// The IPv4 address that hides in an IPv6 one (mapped, compatible, NAT64, 6to4), or the address itself.
+/// The IPv4 address that hides in an IPv6 one (mapped, compatible, translated, NAT64, 6to4, Teredo), or the address
+/// itself.
 fn unwrap(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let s = v6.segments();
@@ -47,7 +49,9 @@ fn unwrap(address: IpAddr) -> IpAddr {
         // ::1 and :: are themselves, not the compatible forms of 0.0.0.1 and 0.0.0.0.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => address,
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
+        [0, 0, 0, 0, 0xffff, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => v4(high, low),
         [0x2002, high, low, ..] => v4(high, low),
+        [0x2001, 0, _, _, _, _, high, low] => v4(!high, !low),
         _ => address,
     }
 }
@@ -72,7 +76,11 @@ mod tests {
             "::ffff:169.254.169.254",
             "::169.254.169.254",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::a9fe:a9fe",
+            "::ffff:0:169.254.169.254",
             "2002:a9fe:a9fe::1",
+            "2001:0:1:2::5601:5601",
+            "fd20:ce::254",
             "0.0.0.0",
             "::",
             "255.255.255.255",

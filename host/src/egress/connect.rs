@@ -22,6 +22,7 @@ use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::io::TokioIo;
 
 use super::address;
+use super::answer::MOST_HEADERS;
 use crate::grants::{Check, Denial, Grants, Scheme};
 
 /// Connections that are kept while nobody uses them: as many as run at the same time by default.
@@ -106,6 +107,8 @@ impl Connector {
 
     /// A connection that is open as far as anybody can tell: an idle one, or else a new one.
     pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
+        // Idle connections get to see what has happened to them: a write that goes into a closed one is not sent again.
+        tokio::task::yield_now().await;
         match self.take_idle() {
             Some(connection) => Ok(connection),
             None => self.connect_anew().await,
@@ -134,7 +137,7 @@ impl Connector {
         for address in self.resolve().await? {
             match self.dial(address).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => failure = ConnectError::Failed(error),
+                Err(error) => failure = error,
             }
         }
         Err(failure)
@@ -167,21 +170,24 @@ impl Connector {
         }
     }
 
-    async fn dial(&self, address: SocketAddr) -> Result<Connection, Error> {
-        let limit = Duration::from_secs(self.grants.limits.connect_seconds);
-        let connected = tokio::time::timeout(limit, async {
-            let stream = TcpStream::connect(address).await.map_err(connect_error)?;
-            // Requests are written whole: waiting for more to send only delays them.
-            stream.set_nodelay(true).map_err(connect_error)?;
-            match self.grants.base_url.origin.scheme {
-                Scheme::Http => self.handshake(stream, address).await,
-                Scheme::Https => {
-                    let tls = self.tls()?.connect(self.server_name()?, stream).await.map_err(tls_error)?;
-                    self.handshake(tls, address).await
-                }
+    async fn dial(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
+        let seconds = self.grants.limits.connect_seconds;
+        let late = || Denial::new(Check::Deadline, format!("no connection within `connect_seconds` = {seconds}"));
+        let connected = tokio::time::timeout(Duration::from_secs(seconds), self.dial_unlimited(address));
+        connected.await.unwrap_or_else(|_| Err(ConnectError::Denied(late())))
+    }
+
+    async fn dial_unlimited(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
+        let stream = TcpStream::connect(address).await.map_err(connect_error)?;
+        // Requests are written whole: waiting for more to send only delays them.
+        stream.set_nodelay(true).map_err(connect_error)?;
+        match self.grants.base_url.origin.scheme {
+            Scheme::Http => Ok(self.handshake(stream, address).await?),
+            Scheme::Https => {
+                let tls = self.tls()?.connect(self.server_name()?, stream).await.map_err(tls_error)?;
+                Ok(self.handshake(tls, address).await?)
             }
-        });
-        connected.await.unwrap_or(Err(Error::ConnectionTimeout))
+        }
     }
 
     async fn handshake<S>(&self, stream: S, address: SocketAddr) -> Result<Connection, Error>
@@ -189,7 +195,7 @@ impl Connector {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut http = http1::Builder::new();
-        http.max_header_size(self.grants.limits.header_bytes);
+        http.max_header_size(self.grants.limits.header_bytes).max_headers(MOST_HEADERS);
         let (sender, driver) = http.handshake(TokioIo::new(stream)).await?;
         // What becomes of the connection is seen by whoever sends the next request.
         let driver = tokio::spawn(async move { _ = driver.await }).abort_handle();

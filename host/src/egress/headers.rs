@@ -13,11 +13,15 @@ use crate::secret::Scrubber;
 const ALLOWED: [HeaderName; 5] =
     [header::ACCEPT, header::ACCEPT_LANGUAGE, header::CONTENT_TYPE, header::CONTENT_LENGTH, header::USER_AGENT];
 
-/// Checks the headers that the component set (and `host`, which its HTTP layer adds).
-pub(super) fn check(headers: &HeaderMap, call: &CallContext, most: usize) -> Result<(), Denial> {
+/// Checks the headers that the component set (and `host`, which its HTTP layer adds). The target counts as one of
+/// them: it is the rest of the head.
+pub(super) fn check(target: &str, headers: &HeaderMap, call: &CallContext, most: usize) -> Result<(), Denial> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if size > most {
-        return Err(Denial::new(Check::Headers, format!("the headers are over `header_bytes` = {most}")));
+    if target.len() + size > most {
+        return Err(Denial::new(
+            Check::Headers,
+            format!("the target and the headers are over `header_bytes` = {most}"),
+        ));
     }
     for name in headers.keys() {
         let times = headers.get_all(name).iter().count();
@@ -67,8 +71,12 @@ pub(super) fn with_secrets(request: &Request<Bytes>, call: &CallContext) -> Requ
     request
 }
 
-/// Replaces secrets in the values of an answer's headers.
+/// Replaces secrets in the values of an answer's headers, and drops a header whose name holds one.
 pub(super) fn scrub(headers: &mut HeaderMap, scrubber: &Scrubber) {
+    let leaks: Vec<HeaderName> = headers.keys().filter(|name| scrubber.is_in_name(name.as_str())).cloned().collect();
+    for name in leaks {
+        headers.remove(name);
+    }
     for value in headers.values_mut() {
         let (scrubbed, redactions) = scrubber.scrub(value.as_bytes());
         if redactions > 0 {

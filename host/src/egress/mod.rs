@@ -3,27 +3,41 @@
 //! The order is fixed, and the first failing check names itself: parse → origin → method → path → query → headers →
 //! body → rate → address → (connection) → key → send → response → scrub. There is no other sender in the binary.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cmp::Ordering::{Equal, Greater, Less};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 mod address;
+mod answer;
 mod connect;
 mod headers;
+mod record;
 
 pub use connect::{Resolve, SystemResolver};
 
-use crate::grants::{Check, Denial, Grants, RequestUrl};
+use crate::audit::Audit;
+use crate::grants::{Check, Denial, Grants, RequestUrl, Route};
 use crate::log;
+use crate::queue::Wait;
 use crate::secret::{Scrubber, SecretValue};
 use connect::{ConnectError, Connection, Connector};
+use record::{Answer, Line, Recorded};
+
+/// Denials of one call that the operator is told: the first ones say what is wrong, and a component can ask for
+/// thousands a second.
+const MOST_DENIALS_TOLD: usize = 16;
+
+/// The most characters of a denial's reason: it goes into a result, and quotes what a component asked for.
+const MOST_REASON: usize = 500;
 
 /// What stands for a secret inside the sandbox.
 pub(crate) struct Placeholder {
@@ -39,27 +53,38 @@ pub(crate) struct Placeholder {
 
 /// What the egress knows of the call that a request belongs to.
 pub(crate) struct CallContext {
+    /// Its number in this process.
+    pub(crate) id: u64,
     /// The tool that is running.
     pub(crate) tool: String,
     /// The secrets of this call.
     pub(crate) placeholders: Vec<Placeholder>,
     /// Finds them again in what comes back.
     pub(crate) scrubber: Scrubber,
-    /// Requests made so far.
-    requests: AtomicUsize,
-    /// What was denied so far.
-    denials: Mutex<Vec<Denial>>,
+    /// Requests tried so far, denied ones included: to be asked is work too.
+    tried: AtomicUsize,
+    /// How many were denied so far, and the last of them.
+    denied: Mutex<(usize, Option<Denial>)>,
 }
 
 impl CallContext {
-    pub(crate) fn new(tool: &str, placeholders: Vec<Placeholder>) -> Self {
+    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>) -> Self {
         let scrubber = Scrubber::new(placeholders.iter().filter_map(|placeholder| placeholder.secret.clone()));
-        Self { tool: tool.to_owned(), placeholders, scrubber, requests: AtomicUsize::new(0), denials: Mutex::default() }
+        Self { id, tool: tool.to_owned(), placeholders, scrubber, tried: AtomicUsize::new(0), denied: Mutex::default() }
     }
 
-    /// What was denied in this call.
-    pub(crate) fn denials(&self) -> Vec<Denial> {
-        self.denials.lock().map(|denials| denials.clone()).unwrap_or_default()
+    /// What was denied last in this call.
+    pub(crate) fn last_denial(&self) -> Option<Denial> {
+        self.denied.lock().ok()?.1.clone()
+    }
+
+    /// Remembers a denial, and says how many there were before it.
+    fn remember(&self, denial: Denial) -> usize {
+        let Ok(mut denied) = self.denied.lock() else { return 0 };
+        let (count, last) = &mut *denied;
+        *last = Some(denial);
+        *count += 1;
+        *count - 1
     }
 }
 
@@ -68,12 +93,14 @@ pub struct Egress {
     grants: Arc<Grants>,
     connector: Connector,
     running: Semaphore,
+    audit: Arc<Audit>,
+    requests: AtomicU64,
 }
 
 /// A request that passed every check that needs no network.
-struct Checked {
+struct Checked<'g> {
     request: Request<Bytes>,
-    rule: String,
+    rule: &'g Route,
 }
 
 enum Failure {
@@ -90,6 +117,15 @@ impl From<Denial> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied(denial) => denial.fmt(f),
+            Self::Failed(error) => error.fmt(f),
+        }
     }
 }
 
@@ -110,7 +146,18 @@ impl Egress {
     /// When the CA file cannot be used.
     pub fn new(grants: Arc<Grants>, resolver: Arc<dyn Resolve>) -> anyhow::Result<Self> {
         let running = Semaphore::new(grants.limits.concurrent_requests);
-        Ok(Self { connector: Connector::new(grants.clone(), resolver)?, grants, running })
+        let connector = Connector::new(grants.clone(), resolver)?;
+        Ok(Self { connector, grants, running, audit: Arc::new(Audit::off()), requests: AtomicU64::new(0) })
+    }
+
+    /// Puts every decision on record.
+    pub fn with_audit(self, audit: Arc<Audit>) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Where decisions are recorded.
+    pub(crate) fn audit(&self) -> &Arc<Audit> {
+        &self.audit
     }
 
     /// Takes a component's request through all checks, and its answer back through the scrubber.
@@ -119,11 +166,11 @@ impl Egress {
         call: &CallContext,
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Error> {
-        let line = describe(&request);
+        let line = Line::of(&request);
         let limit = Duration::from_secs(self.grants.limits.request_seconds);
-        let answer = tokio::time::timeout(limit, self.check_and_send(call, request)).await;
-        let late = || Denial::new(Check::Deadline, format!("no answer within `request_seconds` = {}", limit.as_secs()));
-        match answer.unwrap_or_else(|_| Err(late().into())) {
+        let wait = Wait::new();
+        let answer = tokio::time::timeout(limit, self.check_and_send(call, request, &wait)).await;
+        match answer.unwrap_or_else(|_| Err(self.late(wait.took_most_of(limit)).into())) {
             Ok(response) => Ok(response.map(|body| Full::new(body).map_err(Error::from).boxed_unsync())),
             Err(Failure::Denied(denial)) => Err(self.deny(call, &line, denial)),
             Err(Failure::Failed(error)) => {
@@ -133,18 +180,58 @@ impl Egress {
         }
     }
 
-    async fn check_and_send(&self, call: &CallContext, request: Request<WasiBody>) -> Result<Response<Bytes>, Failure> {
-        let Checked { request, rule } = self.check(call, request).await?;
-        let closed = |_| Failure::Failed(Error::InternalError(None));
-        let _running = self.running.acquire().await.map_err(closed)?;
-        let (connection, response) = self.exchange(call, request).await?;
-        let address = connection.address;
-        let response = self.receive(call, connection, response).await?;
-        log::debug(&format!("{}: {rule}: {} from {address}", call.tool, response.status().as_u16()));
-        Ok(response)
+    fn late(&self, queued: bool) -> Denial {
+        let limits = &self.grants.limits;
+        let limit = format!("`request_seconds` = {}", limits.request_seconds);
+        Denial::new(
+            Check::Deadline,
+            match queued {
+                true => {
+                    format!("`concurrent_requests` = {} were under way for most of {limit}", limits.concurrent_requests)
+                }
+                false => format!("no answer within {limit}"),
+            },
+        )
     }
 
-    async fn check(&self, call: &CallContext, request: Request<WasiBody>) -> Result<Checked, Failure> {
+    async fn check_and_send(
+        &self,
+        call: &CallContext,
+        request: Request<WasiBody>,
+        wait: &Wait,
+    ) -> Result<Response<Bytes>, Failure> {
+        let Checked { request, rule } = self.check(call, request).await?;
+        let closed = |_| Failure::Failed(Error::InternalError(None));
+        let _running = wait.place(&self.running).await.map_err(closed)?;
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let origin = &self.grants.base_url.origin;
+        let recorded = Recorded::announce(&self.audit, call, number, &request, origin, rule)?;
+        match self.send_and_receive(call, request).await {
+            Ok((received, response)) => {
+                log::debug(&format!("{}: {rule}: {} from {}", call.tool, received.status, received.address));
+                recorded.answered(&received);
+                Ok(response)
+            }
+            Err(failure) => {
+                recorded.failed(&failure.to_string());
+                Err(failure)
+            }
+        }
+    }
+
+    async fn send_and_receive(
+        &self,
+        call: &CallContext,
+        request: Request<Bytes>,
+    ) -> Result<(Answer, Response<Bytes>), Failure> {
+        let (connection, response) = self.exchange(call, request).await?;
+        let address = connection.address;
+        let (response, body, redactions) = self.receive(call, connection, response).await?;
+        Ok((Answer { status: response.status().as_u16(), body, redactions, address }, response))
+    }
+
+    async fn check(&self, call: &CallContext, request: Request<WasiBody>) -> Result<Checked<'_>, Failure> {
+        let within_rate = call.tried.fetch_add(1, Ordering::Relaxed) < self.grants.limits.requests_per_call;
         let (parts, body) = request.into_parts();
         let uri = &parts.uri;
         let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
@@ -153,9 +240,9 @@ impl Egress {
         let url = RequestUrl::parse(uri.scheme_str().unwrap_or_default(), &authority, &target)?;
         let rule = self.grants.decide(&call.tool, parts.method.as_str(), &url)?;
         let limits = &self.grants.limits;
-        headers::check(&parts.headers, call, limits.header_bytes)?;
-        let body = self.collect_request(body).await?;
-        if call.requests.fetch_add(1, Ordering::Relaxed) >= limits.requests_per_call {
+        headers::check(&target, &parts.headers, call, limits.header_bytes)?;
+        let body = self.collect_request(&parts.method, body, within_rate).await?;
+        if !within_rate {
             let reason = format!("the call made its `requests_per_call` = {} requests", limits.requests_per_call);
             return Err(Denial::new(Check::Rate, reason).into());
         }
@@ -164,21 +251,32 @@ impl Egress {
         // The target as it goes onto the wire: path and query; the host is in its header.
         *request.uri_mut() = target.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
         *request.headers_mut() = headers::outgoing(parts.headers, &self.grants.base_url.origin, request.body().len());
-        Ok(Checked { request, rule: rule.to_string() })
+        Ok(Checked { request, rule })
     }
 
-    async fn collect_request(&self, body: WasiBody) -> Result<Bytes, Failure> {
+    /// Reads the body to its end, or to its limit. One that will be denied anyway is not kept: a call could start any
+    /// number of them.
+    async fn collect_request(&self, method: &Method, mut body: WasiBody, keep: bool) -> Result<Bytes, Failure> {
         let most = self.grants.limits.request_bytes;
-        match Limited::new(body, most).collect().await {
-            Ok(collected) if collected.trailers().is_some() => {
-                Err(Denial::new(Check::Headers, "trailers are not sent").into())
+        let (mut kept, mut length) = (BytesMut::new(), 0);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Error::HttpRequestBodySize(None))?;
+            let Ok(data) = frame.into_data() else {
+                return Err(Denial::new(Check::Headers, "trailers are not sent").into());
+            };
+            length += data.len();
+            if length > most {
+                return Err(Denial::new(Check::Body, format!("the body is over `request_bytes` = {most}")).into());
             }
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(Denial::new(Check::Body, format!("the body is over `request_bytes` = {most}")).into())
+            // A server that expects none takes it for the next request on the connection.
+            if length > 0 && matches!(*method, Method::GET | Method::HEAD) {
+                return Err(Denial::new(Check::Body, format!("a {method} has no body")).into());
             }
-            Err(_) => Err(Error::HttpRequestBodySize(None).into()),
+            if keep {
+                kept.extend_from_slice(&data);
+            }
         }
+        Ok(kept.freeze())
     }
 
     /// Sends the request over an open connection.
@@ -199,7 +297,7 @@ impl Egress {
             };
             let unsent = failed.message().is_some();
             if !connection.reused || !(unsent || request.method() == Method::GET) {
-                return Err(wire_error(failed.into_error()).into());
+                return Err(answer::failure(&failed.into_error(), &self.grants.limits));
             }
             connection = self.connector.connect_anew().await?;
         }
@@ -210,61 +308,39 @@ impl Egress {
         call: &CallContext,
         connection: Connection,
         response: Response<Incoming>,
-    ) -> Result<Response<Bytes>, Failure> {
+    ) -> Result<(Response<Bytes>, Bytes, usize), Failure> {
         let (mut parts, body) = response.into_parts();
-        if let Some(encoding) = parts.headers.get(http::header::CONTENT_ENCODING) {
-            let reason =
-                format!("the content encoding `{}` was not asked for", String::from_utf8_lossy(encoding.as_bytes()));
-            return Err(Denial::new(Check::Response, reason).into());
-        }
-        let most = self.grants.limits.response_bytes;
-        let body =
-            Limited::new(body, most).collect().await.map_err(|error| match error.downcast::<hyper::Error>() {
-                Ok(_) => Failure::Failed(Error::HttpResponseIncomplete),
-                Err(_) => Denial::new(Check::Response, format!("the answer is over `response_bytes` = {most}")).into(),
-            })?;
+        answer::check(&parts)?;
+        let body = answer::read(body, &self.grants.limits).await?;
         self.connector.keep(connection);
         headers::scrub(&mut parts.headers, &call.scrubber);
-        let body = body.to_bytes();
         let (scrubbed, redactions) = call.scrubber.scrub(&body);
-        let body = if redactions > 0 { Bytes::from(scrubbed.into_owned()) } else { body };
-        Ok(Response::from_parts(parts, body))
+        let handed_in = if redactions > 0 { Bytes::from(scrubbed.into_owned()) } else { body.clone() };
+        Ok((Response::from_parts(parts, handed_in), body, redactions))
     }
 
     /// Tells the operator, remembers it for the call's result, and gives the component the error that WASI has for it.
-    fn deny(&self, call: &CallContext, line: &str, denial: Denial) -> Error {
-        let rule = denial.missing_rule.as_ref();
-        let hint = rule.map_or_else(String::new, |rule| {
-            format!("; hint: to allow it, add \"{rule}\" to `{}` under [tools] of a grant file", call.tool)
-        });
-        log::warn(&format!("{}: {line}: {denial}{hint}", call.tool));
+    fn deny(&self, call: &CallContext, line: &Line, mut denial: Denial) -> Error {
+        // It may quote what came back, at any length.
+        denial.reason = log::excerpt(&call.scrubber.scrub_text(&denial.reason), MOST_REASON);
+        record::denied(&self.audit, call, line, &denial);
         let error = match denial.check {
             Check::Address => Error::DestinationIpProhibited,
             Check::Deadline => Error::HttpResponseTimeout,
             Check::Response => Error::HttpResponseBodySize(None),
+            // The request was sent: a component must not take this for one that never left.
+            Check::Encoding => Error::HttpResponseContentCoding(None),
             _ => Error::HttpRequestDenied,
         };
-        if let Ok(mut denials) = call.denials.lock() {
-            denials.push(denial);
+        let text = denial.to_string();
+        let hint = denial.missing_rule.as_ref().map_or_else(String::new, |rule| {
+            format!("; hint: to allow it, add \"{rule}\" to `{}` under [tools] of a grant file", call.tool)
+        });
+        match call.remember(denial).cmp(&MOST_DENIALS_TOLD) {
+            Less => log::warn(&format!("{}: {line}: {text}{hint}", call.tool)),
+            Equal => log::warn(&format!("{}: further denials in this call are not told", call.tool)),
+            Greater => {}
         }
         error
-    }
-}
-
-/// The request as a log shows it: without what may be a secret in it (a user, a query).
-fn describe(request: &Request<WasiBody>) -> String {
-    let uri = request.uri();
-    let host = uri.authority().map_or("", |authority| authority.host());
-    let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-    format!("{} {}://{host}{port}{}", request.method(), uri.scheme_str().unwrap_or_default(), uri.path())
-}
-
-fn wire_error(error: hyper::Error) -> Error {
-    if error.is_parse_too_large() {
-        Error::HttpResponseHeaderSectionSize(None)
-    } else if error.is_parse() {
-        Error::HttpProtocolError
-    } else {
-        Error::ConnectionTerminated
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -42,7 +43,8 @@ struct File {
     tools: toml::Table,
     #[serde(default)]
     secrets: BTreeMap<String, SecretTable>,
-    limits: Option<Spanned<Limits>>,
+    #[serde(default)]
+    limits: Limits,
     #[serde(default)]
     tls: TlsTable,
 }
@@ -61,12 +63,14 @@ struct TlsTable {
     ca_file: Option<String>,
 }
 
-/// The tools are read a second time for the lines of their rules, which [`toml::Table`] does not keep (it keeps the
-/// order instead, which a map of spanned values does not).
+/// Tools and limits are read a second time for the lines of their rules and values: [`toml::Table`] does not keep them
+/// (it keeps the order instead, which a map of spanned values does not), and neither do numbers.
 #[derive(Deserialize)]
-struct Rules {
+struct Lines {
     #[serde(default)]
     tools: BTreeMap<String, Vec<Spanned<String>>>,
+    #[serde(default)]
+    limits: BTreeMap<String, Spanned<toml::Value>>,
 }
 
 /// A grant file that was read, its variable not yet filled in.
@@ -98,20 +102,18 @@ impl GrantFile {
             let message = format!("version {} is not known; allowed: 1", file.version.get_ref());
             return Err(at(file.version.span().start, message));
         }
-        let rules: Rules = toml::from_str(text).map_err(malformed)?;
-        let tool = |tool: &String| Ok(ToolGrant { tool: tool.clone(), routes: parse_rules(tool, &rules.tools[tool])? });
-        let limits = file.limits.map(|limits| match limits.get_ref().invalid() {
-            Some(message) => Err((limits.span().start, message)),
-            None => Ok(limits.into_inner()),
-        });
-        let secrets = file.secrets.into_iter().map(|(name, secret)| parse_secret(name, secret));
+        let lines: Lines = toml::from_str(text).map_err(malformed)?;
+        let tool = |tool: &String| Ok(ToolGrant { tool: tool.clone(), routes: parse_rules(tool, &lines.tools[tool])? });
+        if let Some((name, message)) = file.limits.invalid() {
+            return Err(at(lines.limits.get(name).map_or(0, |value| value.span().start), message));
+        }
         Ok(Self {
             base_url_line: line_of(text, file.base_url.span().start),
             base_url: file.base_url.into_inner(),
             allow_plaintext: file.allow_plaintext,
             tools: file.tools.keys().map(tool).collect::<Result<_, _>>().map_err(located)?,
-            secrets: secrets.collect::<Result<_, _>>().map_err(located)?,
-            limits: limits.transpose().map_err(located)?.unwrap_or_default(),
+            secrets: parse_secrets(file.secrets).map_err(located)?,
+            limits: file.limits,
             ca_file: file.tls.ca_file,
         })
     }
@@ -174,11 +176,26 @@ fn parse_rules(tool: &str, rules: &[Spanned<String>]) -> Result<Vec<Route>, (usi
     Ok(routes)
 }
 
-fn parse_secret(name: String, secret: SecretTable) -> Result<Secret, (usize, String)> {
-    let header = secret.header.get_ref();
-    let header = http::HeaderName::try_from(header)
-        .map_err(|_| (secret.header.span().start, format!("`{header}` is not a header's name")))?;
-    Ok(Secret { name, env: secret.env, parameter: secret.parameter, header })
+/// Headers that say where a request goes and where it ends: the host writes them itself.
+const RESERVED: [http::HeaderName; 7] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE, TE, TRAILER];
+
+fn parse_secrets(tables: BTreeMap<String, SecretTable>) -> Result<Vec<Secret>, (usize, String)> {
+    let mut secrets: Vec<Secret> = Vec::with_capacity(tables.len());
+    for (name, table) in tables {
+        let (at, text) = (table.header.span().start, table.header.into_inner());
+        let header = http::HeaderName::try_from(&text).map_err(|_| (at, format!("`{text}` is not a header's name")))?;
+        if RESERVED.contains(&header) {
+            return Err((
+                at,
+                format!("`{text}` is written by the host; a secret goes into a header such as `X-API-Key`"),
+            ));
+        }
+        if let Some(other) = secrets.iter().find(|other| other.header == header || other.env == table.env) {
+            return Err((at, format!("`{name}` has the header or the variable of `{}`", other.name)));
+        }
+        secrets.push(Secret { name, env: table.env, parameter: table.parameter, header });
+    }
+    Ok(secrets)
 }
 
 /// Splits `${VARIABLE}` or `${VARIABLE:-default}`, which stands for the whole of a base URL.
@@ -241,6 +258,11 @@ mod tests {
             ("[tools]\na-b = [\"GET /x\"]", "line 4: `a-b` is not a tool's name"),
             ("[tools]\na = \"GET /x\"", "line 4: invalid type"),
             ("[secrets.k]\nenv = \"K\"\nheader = \"a b\"", "line 5: `a b` is not a header's name"),
+            ("[secrets.k]\nenv = \"K\"\nheader = \"Host\"", "line 5: `Host` is written by the host"),
+            (
+                "[secrets.a]\nenv = \"A\"\nheader = \"X-K\"\n[secrets.b]\nenv = \"B\"\nheader = \"x-k\"",
+                "line 8: `b` has the header or the variable of `a`",
+            ),
             ("[tls]\nverify = false", "line 4: unknown field `verify`"),
             ("= 1", "line 3: "),
         ] {

@@ -50,8 +50,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The first limit that has no meaning, with what is allowed.
-    pub(super) fn invalid(&self) -> Option<String> {
+    /// The first limit that has no meaning, and what is allowed.
+    pub(super) fn invalid(&self) -> Option<(&'static str, String)> {
         let ranges = [
             ("call_seconds", self.call_seconds, 1, 3600),
             ("request_seconds", self.request_seconds, 1, 3600),
@@ -66,6 +66,6 @@ impl Limits {
             ("result_bytes", self.result_bytes as u64, 1024, 1 << 30),
         ];
         let outside = ranges.iter().find(|(_, value, least, most)| value < least || value > most);
-        outside.map(|(name, value, least, most)| format!("`{name}` is {value}; allowed: {least} to {most}"))
+        outside.map(|(name, value, least, most)| (*name, format!("`{name}` is {value}; allowed: {least} to {most}")))
     }
 }

@@ -120,11 +120,15 @@ pub enum Check {
     Body,
     /// The call has requests left.
     Rate,
+    /// Its intent is on record.
+    Audit,
     /// The name resolves to an address that may be dialled.
     Address,
     /// The answer comes in time.
     Deadline,
-    /// The answer is one that may be handed in.
+    /// The answer is encoded as it was asked for: not at all.
+    Encoding,
+    /// The answer is within its limit.
     Response,
 }
 
@@ -159,8 +163,10 @@ impl fmt::Display for Check {
             Check::Headers => "headers",
             Check::Body => "body",
             Check::Rate => "rate",
+            Check::Audit => "audit",
             Check::Address => "address",
             Check::Deadline => "deadline",
+            Check::Encoding => "encoding",
             Check::Response => "response",
         })
     }
@@ -183,10 +189,13 @@ impl Grants {
         self.tools.iter().find(|grant| grant.tool == tool).map_or(&[], |grant| &grant.routes)
     }
 
-    /// Drops every rule but those for GET and HEAD.
+    /// Takes every rule from the tools that have one for another method than GET and HEAD: such a tool cannot do its
+    /// work with half of them, and is not offered then.
     pub fn read_only(mut self) -> Self {
         for grant in &mut self.tools {
-            grant.routes.retain(|route| matches!(route.method(), "GET" | "HEAD"));
+            if !grant.routes.iter().all(|route| matches!(route.method(), "GET" | "HEAD")) {
+                grant.routes.clear();
+            }
         }
         self
     }
@@ -205,22 +214,28 @@ impl Grants {
             return Err(Denial::new(Check::Path, format!("the path is not below `{}`", self.base_url.prefix)));
         };
         let routes = self.routes(tool);
+        let query = url.query.as_deref();
         let missing = |check, reason: String| Denial {
-            missing_rule: Some(format!("{method} {path}")),
+            missing_rule: Route::that_allows(method, path, query).map(|rule| rule.to_string()),
             ..Denial::new(check, reason)
         };
         if !routes.iter().any(|route| route.method() == method) {
             return Err(missing(Check::Method, format!("no rule of `{tool}` names the method `{method}`")));
         }
         let matching = routes.iter().filter(|route| route.method() == method && route.matches_path(path));
-        let Some(query) = url.query.as_deref() else {
+        let Some(query) = query else {
             return first_or(matching, || missing(Check::Path, format!("no rule of `{tool}` is `{method} {path}`")));
         };
         let mut refused = None;
         for route in matching {
             match route.refused_query_key(query) {
                 None => return Ok(route),
-                Some(key) => refused = Some(Denial::new(Check::Query, format!("`{route}` has no query key `{key}`"))),
+                Some(key) => {
+                    refused = Some(missing(
+                        Check::Query,
+                        format!("`{route}` does not take the query key `{key}`, or not twice"),
+                    ));
+                }
             }
         }
         Err(refused.unwrap_or_else(|| missing(Check::Path, format!("no rule of `{tool}` is `{method} {path}`"))))

@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::{Check, Denial};
 
+/// The most bytes of a host and a port: names have at most 253.
+const MOST_AUTHORITY: usize = 253 + ":65535".len();
+
 /// The schemes that have a meaning here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -87,6 +90,9 @@ impl Origin {
         if authority.contains('@') {
             return Err(Denial::new(Check::UserInfo, "a URL with a user in it"));
         }
+        if authority.len() > MOST_AUTHORITY {
+            return Err(Denial::new(Check::Parse, "a host that is longer than any name"));
+        }
         let refused = |what: &str| Denial::new(Check::Parse, format!("{what} in the authority `{authority}`"));
         if !authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b)) {
             return Err(refused("a character that has no place"));
@@ -139,7 +145,9 @@ impl BaseUrl {
     /// Says what is wrong with it and what it should look like. A URL with a user in it is not repeated.
     pub fn parse(text: &str) -> Result<Self, String> {
         const FORM: &str = "it should look like `http://localhost:8088` or `https://gateway.example/prefix`";
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("`{text}` is not a URL; {FORM}"))?;
+        // Where there is no scheme, what stands before an `@` may be a password all the same.
+        let shown = if text.contains('@') { "it".to_owned() } else { format!("`{text}`") };
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("{shown} is not a URL; {FORM}"))?;
         let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
         let origin = Origin::parse(scheme, authority).map_err(|denial| match denial.check {
             Check::UserInfo => format!("it has a user in it, which is not allowed; {FORM}"),
@@ -174,22 +182,26 @@ impl RequestUrl {
     ///
     /// # Errors
     ///
-    /// The check that failed: [`Check::Parse`], [`Check::UserInfo`], [`Check::Origin`] or [`Check::Path`].
+    /// The check that failed: [`Check::Parse`], [`Check::UserInfo`], [`Check::Origin`], [`Check::Path`] or
+    /// [`Check::Query`].
     pub fn parse(scheme: &str, authority: &str, path_and_query: &str) -> Result<Self, Denial> {
         let origin = Origin::parse(scheme, authority)?;
         let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(p, q)| (p, Some(q)));
         let path = if path.is_empty() { "/" } else { path };
         canonical_path(path).map_err(|reason| Denial::new(Check::Path, reason))?;
         let query = query.map(str::to_owned);
-        if query.as_ref().is_some_and(|query| !query.bytes().all(|b| b.is_ascii_graphic() && b != b'#')) {
-            return Err(Denial::new(Check::Parse, "a character that has no place in the query"));
+        // Some servers separate pairs at `;` as well: behind it, a key would pass that no rule names.
+        let allowed = |b: u8| b.is_ascii_graphic() && !b"#;".contains(&b);
+        if query.as_ref().is_some_and(|query| !query.bytes().all(allowed)) {
+            return Err(Denial::new(Check::Query, "a character that has no place in the query"));
         }
         Ok(Self { origin, path: path.to_owned(), query })
     }
 }
 
-/// Refuses a path that two readers could resolve differently: dot segments, empty segments, encoded separators,
-/// malformed escapes, and characters that should have been encoded.
+/// Refuses a path that two readers could resolve differently: dot segments (also in front of a `;`, behind which some
+/// servers look for parameters), empty segments, encoded separators, malformed escapes, and characters that should
+/// have been encoded, or that no name has.
 fn canonical_path(path: &str) -> Result<(), String> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&b);
     let malformed = |what: &str| Err(format!("{what} in the path"));
@@ -201,11 +213,14 @@ fn canonical_path(path: &str) -> Result<(), String> {
     if separators(&decoded) != path.matches('/').count() {
         return malformed("an encoded separator");
     }
-    let mut segments = decoded.split(|b| *b == b'/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        if segment == b"." || segment == b".." || (segment.is_empty() && (segments.peek().is_some() || path != "/")) {
-            return malformed("an empty or a dot segment");
-        }
+    let Ok(decoded) = String::from_utf8(decoded) else { return malformed("an escape that is no UTF-8") };
+    if decoded.contains(char::is_control) {
+        return malformed("a control character");
+    }
+    let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    let empty = |segment: &str| segment.is_empty() && path != "/";
+    if decoded.split('/').skip(1).any(|segment| dots(segment) || empty(segment)) {
+        return malformed("an empty or a dot segment");
     }
     Ok(())
 }
@@ -322,14 +337,20 @@ mod tests {
             "/a%zz",
             "/a b",
             "/a\\b",
+            "/a/..;/b",
+            "/a/%2e%2e;x=1/b",
+            "/a%c0%af",
+            "/a%0d%0ab",
+            "/a%7f",
             "/é",
             "x",
         ] {
             assert_eq!(check("http", "good", path), Err(Check::Path), "{path}");
         }
-        for path in ["/", "/v1/models", "/m/a%20b%3F%25", "/m/a.b", "/m/..."] {
+        for path in ["/", "/v1/models", "/m/a%20b%3F%25", "/m/a.b", "/m/...", "/m/a;b", "/m/%C3%A9"] {
             assert!(check("http", "good", path).is_ok(), "{path}");
         }
+        assert_eq!(check("http", "good", "/m?page=1;sort=2"), Err(Check::Query));
     }
 
     #[test]

@@ -40,16 +40,34 @@ impl Route {
     /// Whether the raw (percent-encoded) path, without the base URL's prefix, is one that this rule names.
     pub fn matches_path(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix('/') else { return false };
-        let segments: Vec<&str> = rest.split('/').collect();
+        let segments: Vec<&str> = if rest.is_empty() { Vec::new() } else { rest.split('/').collect() };
         segments.len() == self.segments.len() && self.segments.iter().zip(segments).all(|(a, b)| a.matches(b))
+    }
+
+    /// The narrowest rule that allows this request, if there can be one: what an operator would add. A segment that a
+    /// rule cannot spell out becomes a `{segment}`.
+    pub fn that_allows(method: &str, path: &str, query: Option<&str>) -> Option<Self> {
+        let segment = |text| match parse_segment(text) {
+            Ok(Segment::Literal(text)) => text,
+            _ => "{segment}".to_owned(),
+        };
+        let segments: Vec<String> = path.strip_prefix('/')?.split('/').map(segment).collect();
+        let keys = query.map_or_else(String::new, |query| format!("?{}", query_keys(query).join("&")));
+        let rule: Self = format!("{method} /{}{keys}", segments.join("/")).parse().ok()?;
+        let allows = rule.matches_path(path) && query.is_none_or(|query| rule.refused_query_key(query).is_none());
+        allows.then_some(rule)
     }
 
     /// The first key of a raw query that this rule does not name, or that comes twice.
     pub fn refused_query_key<'q>(&self, query: &'q str) -> Option<&'q str> {
-        let keys: Vec<&str> = query.split('&').map(|pair| pair.split('=').next().unwrap_or(pair)).collect();
+        let keys = query_keys(query);
         let refused = |(at, key): (usize, &&'q str)| !self.query.iter().any(|q| q == key) || keys[..at].contains(key);
         keys.iter().enumerate().find(|&(at, key)| refused((at, key))).map(|(_, key)| *key)
     }
+}
+
+fn query_keys(query: &str) -> Vec<&str> {
+    query.split('&').map(|pair| pair.split('=').next().unwrap_or(pair)).collect()
 }
 
 impl Segment {
@@ -79,7 +97,10 @@ impl FromStr for Route {
             path.strip_prefix('/').ok_or_else(|| RouteError(format!("the path `{path}` must begin with `/`")))?;
         Ok(Self {
             method: method.to_owned(),
-            segments: path.split('/').map(parse_segment).collect::<Result<_, _>>()?,
+            segments: match path {
+                "" => Vec::new(),
+                path => path.split('/').map(parse_segment).collect::<Result<_, _>>()?,
+            },
             query: query.map(parse_query).transpose()?.unwrap_or_default(),
         })
     }
@@ -117,7 +138,7 @@ impl serde::Serialize for Route {
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.method)?;
+        write!(f, "{} {}", self.method, if self.segments.is_empty() { "/" } else { "" })?;
         for segment in &self.segments {
             match segment {
                 Segment::Literal(text) => write!(f, "/{text}")?,
@@ -135,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_rule_reads_back_as_it_was_written() {
-        for rule in ["GET /v1/models", "GET /a/{b}/c?page&limit", "DELETE /x.y_z-~/{alias}"] {
+        for rule in ["GET /", "GET /v1/models", "GET /a/{b}/c?page&limit", "DELETE /x.y_z-~/{alias}"] {
             assert_eq!(rule.parse::<Route>().unwrap().to_string(), rule);
         }
     }
@@ -164,8 +185,32 @@ mod tests {
         let route: Route = "GET /m/{alias}".parse().unwrap();
         assert!(route.matches_path("/m/my-gpt"));
         assert!(route.matches_path("/m/a%20b"));
+        let root: Route = "GET /".parse().unwrap();
+        assert!(root.matches_path("/") && !root.matches_path("/m") && !route.matches_path("/"));
         for path in ["/m", "/m/", "/m/a/b", "/m/a/", "m/a", "/M/a", &format!("/m/{}", "a".repeat(MAX_SEGMENT + 1))] {
             assert!(!route.matches_path(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_rule_that_is_missing_is_one_that_would_do() {
+        let missing = |method, path, query| Route::that_allows(method, path, query).map(|rule| rule.to_string());
+        for (path, query, rule) in [
+            ("/v1/models", None, "GET /v1/models"),
+            ("/m/a%20b", None, "GET /m/{segment}"),
+            ("/m/{a}", None, "GET /m/{segment}"),
+            ("/m", Some("page=1&limit=2"), "GET /m?page&limit"),
+        ] {
+            assert_eq!(missing("GET", path, query).as_deref(), Some(rule));
+        }
+        for (method, path, query) in [
+            ("TRACE", "/m", None),
+            ("get", "/m", None),
+            ("GET", "/", None),
+            ("GET", "/m", Some("a=1&a=2")),
+            ("GET", "/m", Some("")),
+        ] {
+            assert_eq!(missing(method, path, query), None, "{method} {path}");
         }
     }
 

@@ -4,16 +4,22 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 
-use rmcp::model::RequestId;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// The longest message that is read: clients send up to 10 MiB.
 pub(super) const MOST_LINE_BYTES: usize = 16 << 20;
 
-/// How much of a longer one is kept, to find its id in.
-const HEAD_BYTES: usize = 64 << 10;
+/// How far a longer one is searched for its id: clients put it at the end.
+const MOST_SEARCHED_BYTES: u64 = 64 << 20;
+
+/// How many lines are read ahead.
+const MOST_LINES_AHEAD: usize = 16;
+
+/// How many answers wait for the one that is being written.
+const MOST_LINES_BEHIND: usize = 64;
 
 /// A line of input.
 pub(super) enum Line {
@@ -21,14 +27,24 @@ pub(super) enum Line {
     Complete(Vec<u8>),
     /// Longer than [`MOST_LINE_BYTES`].
     TooLong {
-        /// How it begins.
-        head: Vec<u8>,
+        /// The id of its request, if it has a readable one.
+        id: Option<Value>,
     },
+}
+
+impl Line {
+    /// The room that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Complete(bytes) => bytes.len(),
+            Self::TooLong { .. } => 0,
+        }
+    }
 }
 
 /// Reads lines in a thread of its own until the end of input.
 pub(super) fn read(input: impl Read + Send + 'static) -> mpsc::Receiver<Line> {
-    let (sender, receiver) = mpsc::channel(64);
+    let (sender, receiver) = mpsc::channel(MOST_LINES_AHEAD);
     std::thread::spawn(move || {
         let mut input = BufReader::with_capacity(64 << 10, input);
         while let Ok(Some(line)) = read_line(&mut input) {
@@ -50,24 +66,40 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Option<Line>> {
     if bytes.len() <= MOST_LINE_BYTES {
         return Ok((!bytes.is_empty()).then_some(Line::Complete(bytes)));
     }
-    bytes.truncate(HEAD_BYTES);
-    bytes.shrink_to_fit();
+    let id = id_in(BufReader::new(bytes.chain(Rest(input)).take(MOST_SEARCHED_BYTES)));
     input.skip_until(b'\n')?;
-    Ok(Some(Line::TooLong { head: bytes }))
+    Ok(Some(Line::TooLong { id }))
 }
 
-/// Writes lines in a thread of its own. When nobody reads them any more, `stop` is cancelled; when the last sender is
-/// gone and everything is written, the receiver at the end is told.
+/// What is left of a line, without its line break.
+struct Rest<'a, R>(&'a mut R);
+
+impl<R: BufRead> Read for Rest<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let available = self.0.fill_buf()?;
+        let most = available.len().min(into.len());
+        let count = memchr::memchr(b'\n', &available[..most]).unwrap_or(most);
+        into[..count].copy_from_slice(&available[..count]);
+        self.0.consume(count);
+        Ok(count)
+    }
+}
+
+/// Writes lines in a thread of its own, each as a whole, until the last sender is gone or `over` is cancelled; then
+/// the receiver is told. When nobody reads them any more, `over` is cancelled here.
 pub(super) fn write(
     mut output: File,
-    stop: CancellationToken,
+    over: CancellationToken,
 ) -> (mpsc::Sender<Vec<u8>>, std::sync::mpsc::Receiver<()>) {
-    let (sender, mut receiver) = mpsc::channel::<Vec<u8>>(64);
+    let (sender, mut receiver) = mpsc::channel::<Vec<u8>>(MOST_LINES_BEHIND);
     let (done, written) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         while let Some(line) = receiver.blocking_recv() {
+            if over.is_cancelled() {
+                break;
+            }
             if output.write_all(&line).is_err() {
-                stop.cancel();
+                over.cancel();
                 break;
             }
         }
@@ -76,9 +108,9 @@ pub(super) fn write(
     (sender, written)
 }
 
-/// The id of a message of which only the head is there.
-pub(super) fn id_in(head: &[u8]) -> Option<RequestId> {
-    struct Id<'a>(&'a mut Option<RequestId>);
+/// The id of a message that cannot be read as a whole, if it comes before whatever is wrong with it.
+pub(super) fn id_in(message: impl Read) -> Option<Value> {
+    struct Id<'a>(&'a mut Option<Value>);
 
     impl<'de> Visitor<'de> for Id<'_> {
         type Value = ();
@@ -99,9 +131,14 @@ pub(super) fn id_in(head: &[u8]) -> Option<RequestId> {
     }
 
     let mut id = None;
-    // It ends in the middle, so this always fails; what was found before that counts.
-    _ = serde_json::Deserializer::from_slice(head).deserialize_map(Id(&mut id));
-    id
+    // Where it fails does not matter; what was found before that counts.
+    _ = serde_json::Deserializer::from_reader(message).deserialize_map(Id(&mut id));
+    id.filter(is_id)
+}
+
+/// Whether this can be the id of a request: then it is what an answer to it has to bear.
+pub(super) fn is_id(value: &Value) -> bool {
+    value.is_string() || value.is_number()
 }
 
 #[cfg(test)]
@@ -109,26 +146,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_of_a_torn_message_is_found_when_it_comes_first() {
+    fn the_id_of_a_broken_message_is_found_when_it_comes_before_the_break() {
         let id = |head: &str| id_in(head.as_bytes()).map(|id| id.to_string());
         assert_eq!(id(r#"{"jsonrpc":"2.0","id":7,"params":{"a":"bbb"#), Some("7".to_owned()));
-        assert_eq!(id(r#"{"id":"x","params":[1,2"#), Some("x".to_owned()));
+        assert_eq!(id(r#"{"id":"x","params":[1,2"#), Some(r#""x""#.to_owned()));
+        assert_eq!(id(r#"{"params":"\ud800","id":-1}"#), Some("-1".to_owned()));
+        assert_eq!(id(r#"{"id":null,"#), None);
         assert_eq!(id(r#"{"params":{"id":1"#), None);
         assert_eq!(id("aaaa"), None);
     }
 
     #[test]
     fn a_line_may_end_with_the_input_and_may_be_too_long() {
-        let long = vec![b'a'; MOST_LINE_BYTES + 1];
-        let text = [b"one\n\n".as_slice(), &long, b"\nlast"].concat();
-        let mut input = BufReader::new(text.as_slice());
+        let long = "a".repeat(MOST_LINE_BYTES);
+        let text = format!("one\n\n{{\"a\":\"{long}\",\"id\":5}}\n{long}a\nlast");
+        let mut input = BufReader::new(text.as_bytes());
         let mut seen = Vec::new();
         while let Some(line) = read_line(&mut input).unwrap() {
             seen.push(match line {
                 Line::Complete(bytes) => String::from_utf8(bytes).unwrap(),
-                Line::TooLong { head } => format!("too long: {}", head.len()),
+                Line::TooLong { id } => format!("too long: {id:?}"),
             });
         }
-        assert_eq!(seen, ["one", "", &format!("too long: {HEAD_BYTES}"), "last"]);
+        assert_eq!(seen, ["one", "", "too long: Some(Number(5))", "too long: None", "last"]);
     }
 }

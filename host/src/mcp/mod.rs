@@ -1,6 +1,5 @@
 //! MCP: the tools of a sandbox, served over stdin and stdout to clients of both eras.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +7,18 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
 
+mod descriptors;
+mod in_flight;
 mod lines;
+mod message;
 mod server;
 mod transport;
 
 pub(crate) use server::{Server, describe};
+use transport::Ending;
 
 /// How long the last answers may take to be written once the calls are over.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Serves until the input ends, the output is closed, or the process is told to stop.
 ///
@@ -23,31 +26,23 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 ///
 /// When the process's descriptors cannot be set up.
 pub(crate) async fn serve(server: Server) -> Result<()> {
-    let output = take_stdout().context("cannot set up stdout")?;
-    let stop = CancellationToken::new();
-    let (sender, written) = lines::write(output, stop.clone());
-    tokio::spawn(stop_on_signals(stop.clone()));
-    let transport = transport::Lines::new(lines::read(io::stdin()), sender, stop);
+    let output = descriptors::take_stdout().context("cannot set up stdout")?;
+    let ending = Ending::default();
+    let (sender, written) = lines::write(output, ending.over.clone());
+    tokio::spawn(stop_on_signals(ending.stop.clone()));
+    let transport = transport::Lines::new(lines::read(io::stdin()), sender, ending.clone());
     let running = rmcp::service::serve_directly(Arc::new(server), transport, None);
-    let ended = running.waiting().await.context("the protocol loop failed");
-    // The SDK is gone, and with it the last sender: the thread ends once everything is written.
+    tokio::select! {
+        biased;
+        // The SDK would go on waiting for calls that had their time.
+        () = ending.over.cancelled() => {}
+        ended = running.waiting() => {
+            ended.context("the protocol loop failed")?;
+        }
+    }
+    // The thread ends once everything is written, or after the line that it is at.
     _ = written.recv_timeout(LAST_WORDS);
-    ended.map(|_| ())
-}
-
-/// Takes stdout for the protocol, and points its descriptor at stderr, so that a stray print cannot break the stream.
-#[cfg(unix)]
-fn take_stdout() -> io::Result<File> {
-    let protocol = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
-    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
-    Ok(File::from(protocol))
-}
-
-#[cfg(not(unix))]
-fn take_stdout() -> io::Result<File> {
-    use std::os::windows::io::{AsHandle, OwnedHandle};
-    let protocol: OwnedHandle = io::stdout().as_handle().try_clone_to_owned()?;
-    Ok(File::from(protocol))
+    Ok(())
 }
 
 /// The first signal ends the input; calls in flight get the time that they get at its end. The third ends the

@@ -21,6 +21,9 @@ use crate::sandbox::{Outcome, Sandbox};
 /// Where modern results say which server they come from.
 const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
 
+/// Where a result carries the head of the audit log: a transcript that keeps it is a witness.
+const AUDIT_HEAD_KEY: &str = "aigateway-mcp/audit-head";
+
 /// What a client is told about the whole server.
 const INSTRUCTIONS: &str = "Tools for the model mappings of an AIGateway: aliases such as `my-gpt` that stand for a \
     provider's model. Call list_models first to see which aliases, providers and models there are. A failed call says \
@@ -28,12 +31,12 @@ const INSTRUCTIONS: &str = "Tools for the model mappings of an AIGateway: aliase
 
 /// Serves the tools of a sandbox.
 pub(crate) struct Server {
-    sandbox: Sandbox,
+    sandbox: Arc<Sandbox>,
     tools: Vec<McpTool>,
 }
 
 impl Server {
-    pub(crate) fn new(sandbox: Sandbox) -> Self {
+    pub(crate) fn new(sandbox: Arc<Sandbox>) -> Self {
         let tools = sandbox.tools().map(|tool| describe(&sandbox, tool)).collect();
         Self { sandbox, tools }
     }
@@ -126,13 +129,13 @@ impl ServerHandler for Server {
             return Err(ErrorData::invalid_params(reason, None));
         };
         let arguments = request.arguments.unwrap_or_default();
-        let call = AssertUnwindSafe(self.sandbox.call(tool, arguments)).catch_unwind();
-        let outcome = tokio::select! {
-            outcome = call => outcome.unwrap_or_else(|_| Outcome::Failure(format!(
+        let call = AssertUnwindSafe(self.sandbox.call_on_record(tool, arguments)).catch_unwind();
+        let (outcome, head) = tokio::select! {
+            called = call => called.unwrap_or_else(|_| (Outcome::Failure(format!(
                 "Failed to call {}: the server has a fault. Look before calling it again.", tool.name
-            ))),
+            )), None)),
             // Dropping the call drops its instance, and with it its request.
-            () = context.ct.cancelled() => Outcome::Failure("the call was cancelled".to_owned()),
+            () = context.ct.cancelled() => (Outcome::Failure("the call was cancelled".to_owned()), None),
         };
         let mut result = match outcome {
             Outcome::Answer(answer, json) => {
@@ -143,6 +146,10 @@ impl ServerHandler for Server {
             Outcome::Failure(text) => CallToolResult::error(vec![ContentBlock::text(format!("Error: {text}"))]),
         };
         result.meta = Self::meta(&context);
+        if let Some(head) = head {
+            let head = serde_json::json!({ "seq": head.seq, "sha256": head.hash });
+            result.meta.get_or_insert_with(MetaObject::new).0.insert(AUDIT_HEAD_KEY.to_owned(), head);
+        }
         Ok(result.into())
     }
 }

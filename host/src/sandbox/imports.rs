@@ -67,7 +67,7 @@ pub(super) fn link(engine: &Engine, component: &Component) -> Result<Linker<Stat
             None => bail!(
                 "the component imports `{name}`, which is not offered to any component: there are no files, no \
                  sockets and no other processes in this sandbox; only outgoing HTTP to the granted origin, clocks, \
-                 randomness and its environment"
+                 randomness and its environment, as WASI 0.2 has them"
             ),
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -15,20 +16,23 @@ use wasmtime::{Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Stor
 mod clock;
 mod imports;
 mod state;
+mod stderr;
 
+use crate::audit::{CallRecord, Head};
 use crate::component::{Loaded, Returned, Tool};
 use crate::config::KeysPerCall;
 use crate::egress::{CallContext, Egress, Placeholder};
-use crate::grants::{Denial, Grants, Limits};
+use crate::grants::{Check, Denial, Grants, Limits};
 use crate::log;
+use crate::queue::Wait;
 use crate::secret::SecretValue;
 pub(crate) use imports::is_offered;
 
 use clock::EpochClock;
 use state::State;
 
-/// The most bytes of a call's stderr that are kept for the log.
-const STDERR_BYTES: usize = 16 << 10;
+/// Part of the error that ends a call whose component hands over more at once than the store's hostcall fuel allows.
+const COPIED_TOO_MUCH: &str = "too much data is being copied between the host and the guest";
 
 /// A component, linked to what it may use, and ready for calls.
 pub struct Sandbox {
@@ -41,6 +45,7 @@ pub struct Sandbox {
     egress: Arc<Egress>,
     running: Semaphore,
     clock: EpochClock,
+    calls: AtomicU64,
     component: Value,
 }
 
@@ -50,6 +55,16 @@ pub enum Outcome {
     Answer(Value, String),
     /// With a failure, in words for whoever made the call.
     Failure(String),
+}
+
+impl Outcome {
+    /// What went wrong, as the audit log says it.
+    fn error_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Answer(..) => None,
+            Self::Failure(_) => Some("failure"),
+        }
+    }
 }
 
 /// Why a call has no result of its own.
@@ -90,6 +105,7 @@ impl Sandbox {
             secrets,
             keys_per_call,
             egress,
+            calls: AtomicU64::new(0),
             component: loaded.description,
         })
     }
@@ -97,6 +113,13 @@ impl Sandbox {
     /// What is loaded: its digest, imports and exports.
     pub(crate) fn component(&self) -> &Value {
         &self.component
+    }
+
+    /// Ends the record of this session.
+    pub(crate) fn end(&self) {
+        if let Err(error) = self.egress.audit().record("session.end", Value::Null) {
+            log::warn(&format!("the end of the session is not on record: {error:#}"));
+        }
     }
 
     /// The tools that are granted something, in the component's order.
@@ -120,30 +143,78 @@ impl Sandbox {
 
     /// Runs a tool in an instance of its own.
     pub async fn call(&self, tool: &Tool, arguments: Map<String, Value>) -> Outcome {
-        let limit = self.grants.limits.call_seconds;
-        let call = tokio::time::timeout(Duration::from_secs(limit), self.call_unlimited(tool, arguments));
-        let reason = match call.await {
-            Ok(Ok(outcome)) => return outcome,
-            Ok(Err(Stopped::Refused(reason))) => format!("{reason}. Correct the arguments and call it again"),
-            Ok(Err(Stopped::Ended(error))) => self.ended(tool, &error),
-            Err(_) => format!(
-                "it was stopped after `call_seconds` = {limit}. Whatever it was about to change may or may not have \
-                 changed: look before calling it again"
-            ),
-        };
-        Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name))
+        self.call_on_record(tool, arguments).await.0
     }
 
-    async fn call_unlimited(&self, tool: &Tool, mut arguments: Map<String, Value>) -> Result<Outcome, Stopped> {
+    /// [`Self::call`], and the head of the audit log once the result is on record.
+    pub(crate) async fn call_on_record(&self, tool: &Tool, arguments: Map<String, Value>) -> (Outcome, Option<Head>) {
+        let id = self.calls.fetch_add(1, Ordering::Relaxed);
+        let record = match CallRecord::begin(self.egress.audit(), id, &tool.name, &arguments) {
+            Ok(record) => record,
+            Err(error) => {
+                let reason = format!("{error}. What is not on record is not done: only the operator can change that");
+                log::warn(&format!("{}: refused: {error:#}", tool.name));
+                return (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), None);
+            }
+        };
+        let (outcome, error_type) = self.call_in_time(id, tool, arguments).await;
+        let head = record.end(error_type);
+        (outcome, head)
+    }
+
+    /// The outcome, and what went wrong as the audit log says it.
+    async fn call_in_time(
+        &self,
+        id: u64,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+    ) -> (Outcome, Option<&'static str>) {
+        let limit = self.grants.limits.call_seconds;
+        let (time, wait) = (Duration::from_secs(limit), Wait::new());
+        let call = tokio::time::timeout(time, self.call_unlimited(id, tool, arguments, &wait));
+        let (reason, error_type) = match call.await {
+            Ok(Ok(outcome)) => {
+                let error_type = outcome.error_type();
+                return (outcome, error_type);
+            }
+            Ok(Err(Stopped::Refused(reason))) => {
+                (format!("{reason}. Correct the arguments and call it again"), "refused")
+            }
+            Ok(Err(Stopped::Ended(error))) => (self.ended(tool, &error), "ended"),
+            Err(_) => (self.late(wait.took_most_of(time)), "deadline"),
+        };
+        (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), Some(error_type))
+    }
+
+    fn late(&self, queued: bool) -> String {
+        let Limits { call_seconds, concurrent_calls, .. } = &self.grants.limits;
+        if queued {
+            return format!(
+                "`concurrent_calls` = {concurrent_calls} were running for most of `call_seconds` = {call_seconds}. Look \
+                 before calling it again"
+            );
+        }
+        format!(
+            "it was stopped after `call_seconds` = {call_seconds}. Whatever it was about to change may or may not have \
+             changed: look before calling it again"
+        )
+    }
+
+    async fn call_unlimited(
+        &self,
+        id: u64,
+        tool: &Tool,
+        mut arguments: Map<String, Value>,
+        wait: &Wait,
+    ) -> Result<Outcome, Stopped> {
         let placeholders = self.take_secrets(&mut arguments).map_err(Stopped::Refused)?;
         let arguments = tool.arguments(&arguments).map_err(Stopped::Refused)?;
-        let _running = self.running.acquire().await.map_err(|error| Stopped::Ended(anyhow!(error)))?;
+        let _running = wait.place(&self.running).await.map_err(|error| Stopped::Ended(anyhow!(error)))?;
         let _ticking = self.clock.tick();
-        let call = Arc::new(CallContext::new(&tool.name, placeholders));
+        let call = Arc::new(CallContext::new(id, &tool.name, placeholders));
         let state = State::new(&self.grants, call.clone(), self.egress.clone());
-        let stderr = state.stderr();
+        let _stderr = state.stderr().tell_at_the_end(call.clone());
         let returned = self.run(tool, arguments, state).await;
-        log_stderr(&call, &stderr.contents());
         Ok(self.outcome(tool, &call, returned.map_err(Stopped::Ended)?))
     }
 
@@ -163,16 +234,22 @@ impl Sandbox {
     }
 
     fn outcome(&self, tool: &Tool, call: &CallContext, returned: Returned) -> Outcome {
+        let most = self.grants.limits.result_bytes;
+        let over = |length: usize| {
+            let reason = format!("the result has {length} bytes, over `result_bytes` = {most}");
+            Outcome::Failure(format!("Failed to call {}: {reason}. Ask for less.", tool.name))
+        };
         match returned {
-            Returned::Failure(text) => Outcome::Failure(with_denials(&text, &call.tool, &call.denials())),
-            Returned::Answer(answer) => {
+            Returned::Failure(text) if text.len() > most => over(text.len()),
+            Returned::Failure(text) => {
+                let text = call.scrubber.scrub_text(&text);
+                Outcome::Failure(with_denial(&text, &call.tool, call.last_denial()))
+            }
+            Returned::Answer(mut answer) => {
+                // The component may have decoded what was no key to the eye when it came in.
+                call.scrubber.scrub_json(&mut answer);
                 let json = answer.to_string();
-                let most = self.grants.limits.result_bytes;
-                if json.len() > most {
-                    let reason = format!("the result has {} bytes, over `result_bytes` = {most}", json.len());
-                    return Outcome::Failure(format!("Failed to call {}: {reason}. Ask for less.", tool.name));
-                }
-                Outcome::Answer(answer, json)
+                if json.len() > most { over(json.len()) } else { Outcome::Answer(answer, json) }
             }
         }
     }
@@ -209,14 +286,21 @@ impl Sandbox {
     /// Says why a call was ended: to the operator in full, to the caller in words.
     fn ended(&self, tool: &Tool, error: &anyhow::Error) -> String {
         log::warn(&format!("{}: the call was ended: {error:#}", tool.name));
-        let limits = &self.grants.limits;
+        let Limits { memory_mib, request_bytes, result_bytes, .. } = self.grants.limits;
         let text = format!("{error:#}");
         if text.contains(state::MEMORY_LIMIT) {
-            format!("it needed more than `memory_mib` = {}. Ask for less", limits.memory_mib)
+            format!("it needed more than `memory_mib` = {memory_mib}. Ask for less")
+        } else if text.contains(COPIED_TOO_MUCH) {
+            format!(
+                "it handed over far more at once than `result_bytes` = {result_bytes} or `request_bytes` = \
+                 {request_bytes} allow. Ask for less"
+            )
         } else {
-            "the component stopped in the middle of the call. What it was about to change may or may not have changed: \
-             look before calling it again; the server's log says more"
-                .to_owned()
+            let cause = log::one_line(&error.root_cause().to_string());
+            format!(
+                "the component stopped in the middle of the call ({cause}). What it was about to change may or may not \
+                 have changed: look before calling it again; the server's log says more"
+            )
         }
     }
 }
@@ -245,19 +329,16 @@ fn engine(limits: &Limits) -> Result<Engine> {
 }
 
 /// A failure's text, with what was denied in the call: the caller learns that asking again does not help.
-fn with_denials(text: &str, tool: &str, denials: &[Denial]) -> String {
-    let Some(denial) = denials.last() else { return text.to_owned() };
+fn with_denial(text: &str, tool: &str, denial: Option<Denial>) -> String {
+    let Some(Denial { check, reason, missing_rule }) = denial else { return text.to_owned() };
     let stop = if text.ends_with('.') { "" } else { "." };
-    let missing = denial.missing_rule.as_ref();
-    let missing = missing.map_or_else(String::new, |rule| format!(" `{tool}` would need the grant \"{rule}\"."));
-    let Denial { check, reason, .. } = denial;
-    format!(
-        "{text}{stop} The sandbox denied a request by the check `{check}`: {reason}.{missing} Only the operator can change that."
-    )
-}
-
-fn log_stderr(call: &CallContext, bytes: &[u8]) {
-    for line in String::from_utf8_lossy(bytes).lines() {
-        log::debug(&format!("{}: stderr: {}", call.tool, call.scrubber.scrub_text(line)));
-    }
+    let missing = missing_rule.map_or_else(String::new, |rule| format!(" `{tool}` would need the grant \"{rule}\"."));
+    let told = match check {
+        Check::Response | Check::Encoding => format!("The sandbox refused an answer by the check `{check}`: {reason}."),
+        Check::Deadline => format!("The sandbox gave a request up by the check `{check}`: {reason}."),
+        check => format!(
+            "The sandbox denied a request by the check `{check}`: {reason}.{missing} Only the operator can change that."
+        ),
+    };
+    format!("{text}{stop} {told}")
 }

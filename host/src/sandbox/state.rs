@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use http::uri::Scheme;
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime::{ResourceLimiter, format_err};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
-use super::STDERR_BYTES;
+use super::stderr::Stderr;
 use crate::egress::{CallContext, Egress};
 use crate::grants::Grants;
 
-/// Part of the error that a growth beyond the memory limit ends a call with.
-pub(super) const MEMORY_LIMIT: &str = "forcing trap when growing memory";
+/// The error that a growth beyond the memory limit ends a call with.
+pub(super) const MEMORY_LIMIT: &str = "the instance's memories grow beyond `memory_mib`";
 
 /// Resources (requests, headers, streams, …) that a call may hold at the same time. Each is memory of the host's that
 /// `memory_mib` does not see; a request needs about ten.
@@ -30,8 +29,8 @@ pub(super) struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     out: WayOut,
-    limits: StoreLimits,
-    stderr: MemoryOutputPipe,
+    memory: MemoryLimit,
+    stderr: Stderr,
 }
 
 /// A response, and what goes on after it.
@@ -45,7 +44,7 @@ struct WayOut {
 
 impl State {
     pub(super) fn new(grants: &Grants, call: Arc<CallContext>, egress: Arc<Egress>) -> Self {
-        let stderr = MemoryOutputPipe::new(STDERR_BYTES);
+        let stderr = Stderr::default();
         let mut wasi = WasiCtx::builder();
         // No files, no sockets, no names, no arguments; stdin is empty, stdout goes nowhere.
         wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).stderr(stderr.clone());
@@ -65,21 +64,35 @@ impl State {
             wasi: wasi.build(),
             http,
             out: WayOut { call, egress },
-            limits: StoreLimitsBuilder::new()
-                .memory_size(grants.limits.memory_mib << 20)
-                .trap_on_grow_failure(true)
-                .build(),
+            memory: MemoryLimit { left: grants.limits.memory_mib << 20 },
             stderr,
         }
     }
 
     /// What the component writes to its stderr, as far as it is kept.
-    pub(super) fn stderr(&self) -> MemoryOutputPipe {
-        self.stderr.clone()
+    pub(super) fn stderr(&self) -> &Stderr {
+        &self.stderr
     }
 
     pub(super) fn limits(&mut self) -> &mut dyn ResourceLimiter {
-        &mut self.limits
+        &mut self.memory
+    }
+}
+
+/// The bytes that the memories of an instance may still take, all of them together. The pool bounds the tables.
+struct MemoryLimit {
+    left: usize,
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current);
+        self.left = self.left.checked_sub(more).ok_or_else(|| format_err!("{MEMORY_LIMIT}"))?;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, _desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
     }
 }
 

@@ -19,16 +19,21 @@ const REDIS_DOWN: &str = "dial tcp 127.0.0.1:6379: connect: connection refused";
 /// An answer, either way: what is refused is answered too.
 type Answered = Result<Answer, Answer>;
 
-/// Does what a request asks for, and answers it.
-pub(crate) fn answer(store: &Store, request: &Request) -> Answer {
-    match route(&request.method, &request.target) {
+/// Does what a request asks for of this target, and answers it.
+pub(crate) fn answer(store: &Store, target: &str, request: &Request) -> Answer {
+    match route(&request.method, target) {
         Route::Health => health(store),
         Route::Models => models(store),
         Route::Mappings(action) => mappings(store, request, action).unwrap_or_else(|refused| refused),
         Route::Redirect(location) => Answer::moved(&request.method, &location),
-        Route::NotFound => Answer::new(404, "text/plain", "404 page not found"),
+        Route::NotFound => not_found(),
         Route::Malformed => bad_request(400),
     }
+}
+
+/// What is said of a path that leads nowhere.
+pub(crate) fn not_found() -> Answer {
+    Answer::new(404, "text/plain", "404 page not found")
 }
 
 /// What Go's server says before any router sees the request.

@@ -25,6 +25,7 @@ pub struct Gateway {
     server: Server,
     shared: Arc<Shared>,
     ca_pem: Option<String>,
+    path_prefix: String,
 }
 
 /// A gateway to be started: port, users, and what it runs on.
@@ -34,6 +35,7 @@ pub struct Builder {
     port: u16,
     users: Vec<(String, Role)>,
     tls: bool,
+    path_prefix: String,
     recording: bool,
     database: Database,
     utc_offset_minutes: i32,
@@ -54,6 +56,11 @@ impl Builder {
     /// Speak https, with a certificate for `localhost` and `127.0.0.1`.
     pub fn tls(self) -> Self {
         Builder { tls: true, ..self }
+    }
+
+    /// A path in front of every route, such as `/ai/gateway`, as behind a proxy: without it, nothing is found.
+    pub fn path_prefix(self, path_prefix: &str) -> Self {
+        Builder { path_prefix: path_prefix.to_owned(), ..self }
     }
 
     /// Keep no record of requests, for runs of so many that the record would be what is measured.
@@ -78,9 +85,9 @@ impl Builder {
         let users = if self.users.is_empty() { default_users() } else { self.users };
         let store = Store::new(&users, self.database, self.utc_offset_minutes);
         let config = tls.as_ref().map(|tls| Arc::clone(&tls.config));
-        let shared = Arc::new(Shared::new(store, config, self.recording));
+        let shared = Arc::new(Shared::new(store, config, self.path_prefix.clone(), self.recording));
         let server = Server::start(listener, Arc::clone(&shared))?;
-        Ok(Gateway { server, shared, ca_pem: tls.map(|tls| tls.ca_pem) })
+        Ok(Gateway { server, shared, ca_pem: tls.map(|tls| tls.ca_pem), path_prefix: self.path_prefix })
     }
 }
 
@@ -97,6 +104,7 @@ impl Gateway {
             port: 0,
             users: Vec::new(),
             tls: false,
+            path_prefix: String::new(),
             recording: true,
             database: Database::default(),
             utc_offset_minutes: 0,
@@ -108,11 +116,12 @@ impl Gateway {
         Gateway::builder().start().expect("127.0.0.1 has a free port")
     }
 
-    /// `http://127.0.0.1:PORT`, with TLS `https://localhost:PORT`.
+    /// `http://127.0.0.1:PORT`, with TLS `https://localhost:PORT`, and the path prefix if there is one.
     pub fn url(&self) -> String {
+        let prefix = &self.path_prefix;
         match self.ca_pem {
-            None => format!("http://127.0.0.1:{}", self.port()),
-            Some(_) => format!("https://localhost:{}", self.port()),
+            None => format!("http://127.0.0.1:{}{prefix}", self.port()),
+            Some(_) => format!("https://localhost:{}{prefix}", self.port()),
         }
     }
 

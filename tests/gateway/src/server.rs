@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     /// Every request received, unless the gateway does not record.
     pub(crate) requests: Mutex<Vec<Request>>,
     pub(crate) accepted: AtomicUsize,
+    path_prefix: String,
     recording: bool,
     tls: Option<Arc<ServerConfig>>,
     /// The sockets of connections, to end them from outside. Weak, since a socket is closed, or reset,
@@ -36,12 +37,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Store, tls: Option<Arc<ServerConfig>>, recording: bool) -> Self {
+    pub(crate) fn new(store: Store, tls: Option<Arc<ServerConfig>>, path_prefix: String, recording: bool) -> Self {
         Shared {
             store,
             faults: Mutex::default(),
             requests: Mutex::default(),
             accepted: AtomicUsize::new(0),
+            path_prefix,
             recording,
             tls,
             sockets: Mutex::default(),
@@ -186,8 +188,15 @@ struct Backend<'s> {
 
 impl Behind for Backend<'_> {
     fn perform(&self) -> Answer {
-        let answer = api::answer(&self.shared.store, self.request);
-        let answer = if self.request.method == "HEAD" { answer.without_body() } else { answer };
+        let Request { method, target, .. } = self.request;
+        // A proxy passes on what is below its prefix, and knows nothing else.
+        let prefix = &self.shared.path_prefix;
+        let below = target.strip_prefix(prefix).filter(|below| prefix.is_empty() || below.starts_with('/'));
+        let answer = match below {
+            Some(target) => api::answer(&self.shared.store, target, self.request),
+            None => api::not_found(),
+        };
+        let answer = if method == "HEAD" { answer.without_body() } else { answer };
         if self.keep_alive { answer } else { answer.closing() }
     }
 

@@ -219,3 +219,14 @@ fn html_characters_are_escaped_in_answers() {
     assert_eq!(reply.json()["alias"], "<a>&é\u{2028}");
     assert!(reply.text().contains(r#""alias":"\u003ca\u003e\u0026é\u2028""#), "{}", reply.text());
 }
+
+#[test]
+fn behind_a_path_prefix_every_route_is_below_it_and_nothing_beside_it() {
+    let gateway = Gateway::builder().path_prefix("/ai").start().unwrap();
+    assert!(gateway.url().ends_with("/ai"), "{}", gateway.url());
+    assert_eq!(get(&gateway, "alice", "/ai/health").status, 200);
+    assert_eq!(get(&gateway, "alice", &format!("/ai{MAPPINGS}")).json()["total"], 0);
+    for target in ["/health", MAPPINGS, "/aihealth"] {
+        assert_eq!(get(&gateway, "alice", target).status, 404, "{target}");
+    }
+}

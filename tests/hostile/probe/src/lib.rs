@@ -24,6 +24,19 @@ impl Guest for Probe {
         request::make_all(&attempt, api_key.as_deref())
     }
 
+    fn flood(attempt: Attempt, times: u32) -> Result<Vec<(String, u32)>, String> {
+        Ok(request::flood(&attempt, times))
+    }
+
+    fn at_once(attempt: Attempt, times: u32) -> Result<Vec<String>, String> {
+        request::at_once(&attempt, times)
+    }
+
+    fn decode(attempt: Attempt) -> Result<String, String> {
+        let answer = request::make_all(&attempt, None)?;
+        Ok(answer.body.bytes().map(|byte| char::from(byte.wrapping_sub(1))).collect())
+    }
+
     fn environment() -> Vec<(String, String)> {
         let arguments = wasi::cli::environment::get_arguments().into_iter().map(|value| ("argument".to_owned(), value));
         wasi::cli::environment::get_environment().into_iter().chain(arguments).collect()
@@ -37,7 +50,7 @@ impl Guest for Probe {
         found
     }
 
-    fn misbehave(misdeed: Misdeed) -> String {
+    fn misbehave(misdeed: Misdeed) -> Result<String, String> {
         misdeeds::commit(misdeed)
     }
 

@@ -4,8 +4,8 @@ use std::hint::black_box;
 
 use crate::bindings::Misdeed;
 
-pub(crate) fn commit(misdeed: Misdeed) -> String {
-    match misdeed {
+pub(crate) fn commit(misdeed: Misdeed) -> Result<String, String> {
+    Ok(match misdeed {
         Misdeed::LoopForever => loop {
             black_box(());
         },
@@ -21,10 +21,15 @@ pub(crate) fn commit(misdeed: Misdeed) -> String {
             eprint!("\x1b[31mred\x1b[0m\n{{\"seq\":1,\"type\":\"egress\"}}\r\ntail");
             "printed".to_owned()
         }
+        Misdeed::PrintALotToStderr => {
+            (0..10_000).for_each(|line| eprintln!("{line}: {}", "x".repeat(100)));
+            "printed".to_owned()
+        }
         Misdeed::ReturnALot => "x".repeat(20 << 20),
+        Misdeed::FailWithALot => return Err("x".repeat(5 << 20)),
         Misdeed::Exit => std::process::exit(0),
         Misdeed::Panic => panic!("a component's own panic"),
-    }
+    })
 }
 
 fn recurse(depth: u64) -> u64 {

@@ -1,7 +1,9 @@
 //! Requests of any shape.
 
 use wasi::http::outgoing_handler;
-use wasi::http::types::{Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasi::http::types::{
+    Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+};
 
 use crate::bindings::{Attempt, Header, Response};
 
@@ -13,7 +15,37 @@ pub(crate) fn make_all(attempt: &Attempt, key: Option<&str>) -> Result<Response,
     make(attempt, key)
 }
 
+/// Makes the request many times, and counts how the attempts ended.
+pub(crate) fn flood(attempt: &Attempt, times: u32) -> Vec<(String, u32)> {
+    let mut counts: Vec<(String, u32)> = Vec::new();
+    for _ in 0..times {
+        let ended = make(attempt, None).map_or_else(|error| error, |response| response.status.to_string());
+        match counts.iter_mut().find(|(known, _)| *known == ended) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((ended, 1)),
+        }
+    }
+    counts
+}
+
+/// Starts all of the requests before it waits for any.
+pub(crate) fn at_once(attempt: &Attempt, times: u32) -> Result<Vec<String>, String> {
+    let started: Vec<_> = (0..times).map(|_| start(attempt, None)).collect::<Result<_, _>>()?;
+    let bodies: Vec<_> = started.into_iter().map(|(answer, body)| (answer, write_body(attempt, body))).collect();
+    let ended = bodies.into_iter().map(|(answer, written)| match finish(answer, written) {
+        Ok(response) => response.status.to_string(),
+        Err(error) => error,
+    });
+    Ok(ended.collect())
+}
+
 fn make(attempt: &Attempt, key: Option<&str>) -> Result<Response, String> {
+    let (answer, body) = start(attempt, key)?;
+    let written = write_body(attempt, body);
+    finish(answer, written)
+}
+
+fn start(attempt: &Attempt, key: Option<&str>) -> Result<(FutureIncomingResponse, OutgoingBody), String> {
     let headers = fields(attempt.headers.as_deref().unwrap_or_default())?;
     if let Some(key) = key {
         headers.append("x-api-key", key.as_bytes()).map_err(|error| format!("header: {error:?}"))?;
@@ -25,7 +57,10 @@ fn make(attempt: &Attempt, key: Option<&str>) -> Result<Response, String> {
     request.set_path_with_query(attempt.path.as_deref()).map_err(|()| "path: refused by WASI")?;
     let body = request.body().map_err(|()| "body: refused by WASI")?;
     let answer = outgoing_handler::handle(request, None).map_err(|error| format!("{error:?}"))?;
-    let written = write_body(attempt, body);
+    Ok((answer, body))
+}
+
+fn finish(answer: FutureIncomingResponse, written: Result<(), String>) -> Result<Response, String> {
     answer.subscribe().block();
     let response = answer.get().ok_or("no answer")?.map_err(|()| "answer taken")?;
     let response = response.map_err(|error| format!("{error:?}"))?;

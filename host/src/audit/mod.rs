@@ -1,0 +1,141 @@
+//! The record of what was decided: JSON Lines, one record a decision, each chained to the one before.
+//!
+//! | record | when | fields of its own |
+//! | --- | --- | --- |
+//! | `chain.start` | first in a file that continues none | `chain` |
+//! | `chain.continued` | first after a rotation | `chain`, `previous` |
+//! | `chain.torn` | after a line that a crash cut off | `torn` |
+//! | `session.start`, `session.end` | the program starts, ends | `service.version`, counts |
+//! | `component.loaded` | before the first tool is offered | `digest`, `imports`, `exports` |
+//! | `grants.loaded` | likewise | `digest`, `grants` |
+//! | `tool.call`, `tool.result` | a call begins, ends | `gen_ai.tool.name`, `error.type`, `duration_ms` |
+//! | `egress.intent` | **before** the connection is made | method, address, path, rule, body's size and SHA-256 |
+//! | `egress.outcome` | the answer was read, or there is none | status, peer, size and SHA-256, redactions |
+//! | `denied` | an import, a request or a limit | `check`, `reason` |
+//! | `checkpoint` | every 256 records, and at the end | counts |
+//!
+//! Every record has `v` (1), `seq`, `prev`, `time`, `session` and `type`. `prev` is the SHA-256 of the previous line,
+//! line break included: `sed -n 5p FILE | sha256sum` is the `prev` of line 6. Names are OpenTelemetry's where it has
+//! one. Never a key, a body or a query value; what others control is capped at 256 characters.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+mod call;
+mod chain;
+mod show;
+mod summary;
+mod verify;
+
+pub(crate) use call::CallRecord;
+pub(crate) use chain::Head;
+pub(crate) use show::{Filter, show};
+pub(crate) use summary::summary;
+pub(crate) use verify::{Verdict, Verified, verify};
+
+use chain::Log;
+
+/// After how many records a checkpoint follows.
+const CHECKPOINT_EVERY: u64 = 256;
+
+/// The most characters of a value that somebody else controls.
+const MOST_CHARACTERS: usize = 256;
+
+/// Where records go: a file, or nowhere.
+pub struct Audit {
+    log: Option<Mutex<Session>>,
+}
+
+/// One process's part in a log.
+struct Session {
+    log: Log,
+    id: String,
+    counts: Counts,
+    since_checkpoint: u64,
+}
+
+#[derive(Default)]
+struct Counts {
+    tool_calls: u64,
+    intents: u64,
+    denials: u64,
+}
+
+impl Audit {
+    /// Records nothing.
+    pub fn off() -> Self {
+        Self { log: None }
+    }
+
+    /// Records into a file: a new one, or one whose chain is continued. `sync` waits for the disk at each record;
+    /// beyond `most_bytes` the file is rotated.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written, or its tail is no intact chain.
+    pub fn open(path: &Path, sync: bool, most_bytes: u64) -> Result<Self> {
+        let log = Log::open(path, sync, most_bytes)?;
+        let session = Session { log, id: chain::random_id()?, counts: Counts::default(), since_checkpoint: 0 };
+        Ok(Self { log: Some(Mutex::new(session)) })
+    }
+
+    /// Whether there is a file.
+    pub(crate) fn is_on(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Writes a record. `fields` is an object.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written: then nothing of it is in the file, and what it announces must not be done.
+    pub(crate) fn record(&self, kind: &str, fields: Value) -> Result<Option<Head>> {
+        let Some(log) = &self.log else { return Ok(None) };
+        let mut session = log.lock().unwrap_or_else(PoisonError::into_inner);
+        session.record(kind, fields).map(Some)
+    }
+}
+
+impl Session {
+    fn record(&mut self, kind: &str, fields: Value) -> Result<Head> {
+        let head = self.append(kind, fields)?;
+        match kind {
+            "tool.call" => self.counts.tool_calls += 1,
+            "egress.intent" => self.counts.intents += 1,
+            "denied" => self.counts.denials += 1,
+            _ => {}
+        }
+        self.since_checkpoint += 1;
+        if self.since_checkpoint >= CHECKPOINT_EVERY || kind == "session.end" {
+            self.since_checkpoint = 0;
+            let Counts { tool_calls, intents, denials } = self.counts;
+            return self.append(
+                "checkpoint",
+                json!({ "tool_calls": tool_calls, "egress_intents": intents, "denials": denials }),
+            );
+        }
+        Ok(head)
+    }
+
+    fn append(&mut self, kind: &str, fields: Value) -> Result<Head> {
+        let mut record = Map::new();
+        record.insert("session".to_owned(), self.id.as_str().into());
+        record.insert("type".to_owned(), kind.into());
+        if let Value::Object(fields) = fields {
+            record.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
+        }
+        self.log.append(&record)
+    }
+}
+
+/// Text that somebody else controls: one line, and capped.
+pub(crate) fn capped(text: &str) -> String {
+    let line = crate::log::one_line(text);
+    match line.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}

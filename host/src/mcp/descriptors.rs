@@ -1,0 +1,47 @@
+//! The process's standard descriptors.
+
+use std::fs::File;
+use std::io;
+
+/// Takes stdout for the protocol, and points its descriptor at stderr, so that a stray print cannot break the stream.
+#[cfg(unix)]
+pub(super) fn take_stdout() -> io::Result<File> {
+    let protocol = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    make_blocking(rustix::stdio::stdin())?;
+    make_blocking(&protocol)?;
+    Ok(File::from(protocol))
+}
+
+/// A client may share a descriptor that does not block. The threads that read and write have to wait, and would take
+/// its refusal for the end.
+#[cfg(unix)]
+fn make_blocking(descriptor: impl std::os::fd::AsFd) -> io::Result<()> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let flags = fcntl_getfl(&descriptor)?;
+    if flags.contains(OFlags::NONBLOCK) {
+        fcntl_setfl(&descriptor, flags - OFlags::NONBLOCK)?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(super) fn take_stdout() -> io::Result<File> {
+    use std::os::windows::io::{AsHandle, OwnedHandle};
+    let protocol: OwnedHandle = io::stdout().as_handle().try_clone_to_owned()?;
+    Ok(File::from(protocol))
+}
+
+/// Whether nobody can write to stdin any more, even if there is still something to be read.
+#[cfg(unix)]
+pub(super) fn stdin_is_abandoned() -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut descriptors = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::empty())];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut descriptors, Some(&now)).is_ok() && descriptors[0].revents().contains(PollFlags::HUP)
+}
+
+#[cfg(not(unix))]
+pub(super) fn stdin_is_abandoned() -> bool {
+    false
+}

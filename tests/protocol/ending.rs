@@ -1,0 +1,280 @@
+//! How the process ends: the end of input, signals, and closed descriptors.
+
+use std::io::{Read, Write};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use reference_gateway::{Fault, Gateway, What, When};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::{ask, call, opened, request, sign_of_life, start_call, update};
+use crate::support::{ERAS, Era, PATIENCE, Server, Start, initialize};
+
+/// How soon the process has to end.
+const SOON: Duration = Duration::from_secs(2);
+
+pub(super) fn signal(process: u32, signal: Signal) {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(process, signal).expect("the process is there");
+}
+
+/// Waits for the end, which must be a good one, and soon after `since`.
+fn assert_ends(server: &Server, since: Instant) {
+    let status = server.wait();
+    let taken = since.elapsed();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(taken < SOON, "it took {taken:?}");
+}
+
+/// Waits for a good end soon after `since`, and gives what was on stdout if that is still to be read. A process that
+/// does not end is killed: the test fails, it does not hang.
+pub(super) fn assert_child_ends(child: &mut Child, since: Instant) -> Vec<u8> {
+    let stdout = child.stdout.take();
+    let reading = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stdout.map(|mut stdout| stdout.read_to_end(&mut bytes)).transpose().map(|_| bytes)
+    });
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if since.elapsed() > PATIENCE {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let taken = since.elapsed();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(taken < SOON, "it took {taken:?}");
+    reading.join().unwrap().unwrap()
+}
+
+/// Ends a server in one of the ways in which clients do.
+const ENDS: [fn(&Server); 3] =
+    [Server::close_stdin, |server| signal(server.id(), Signal::INT), |server| signal(server.id(), Signal::TERM)];
+
+#[test]
+fn an_idle_server_ends_at_once() {
+    for end in ENDS {
+        for era in ERAS {
+            let (_gateway, server) = opened(era);
+            ask(&server, &call(era, 1, "list_models", json!({})));
+
+            let since = Instant::now();
+            end(&server);
+
+            assert_ends(&server, since);
+            assert!(since.elapsed() < Duration::from_secs(1), "it waited for nothing");
+            assert_eq!(server.try_receive(SOON), None, "nothing more was written");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_was_never_spoken_to_ends_as_well() {
+    for end in ENDS {
+        let server = Start::bare().serve();
+        server.wait_for_stderr("API key");
+        // Signals are listened to from when it serves; a ping shows that.
+        ask(&server, &sign_of_life(Era::Legacy, 1));
+        let since = Instant::now();
+        end(&server);
+        assert_ends(&server, since);
+    }
+    let ran = Start::bare().run();
+    assert!(ran.status.success() && ran.stdout.is_empty(), "{ran:?}");
+}
+
+#[test]
+fn a_call_in_flight_that_finishes_in_time_is_answered() {
+    for end in ENDS {
+        for era in ERAS {
+            let (gateway, server) = opened(era);
+            start_call(&gateway, &server, &update(era, "slow"), What::Delay(Duration::from_millis(300)));
+
+            let since = Instant::now();
+            end(&server);
+
+            let answer = server.receive();
+            assert_eq!(answer["id"], "slow");
+            assert!(answer["result"]["structuredContent"].is_object(), "{answer}");
+            assert_ends(&server, since);
+        }
+    }
+}
+
+#[test]
+fn a_call_in_flight_that_does_not_finish_does_not_keep_the_process() {
+    std::thread::scope(|scope| {
+        for (end, era) in ENDS.into_iter().flat_map(|end| ERAS.map(|era| (end, era))) {
+            scope.spawn(move || {
+                let (gateway, server) = opened(era);
+                start_call(&gateway, &server, &update(era, "slow"), What::Silence);
+
+                let since = Instant::now();
+                end(&server);
+
+                assert_ends(&server, since);
+                assert_eq!(server.try_receive(SOON), None);
+                gateway.wait_until("its connection is closed", |gateway| gateway.open_connections() == 0);
+            });
+        }
+    });
+}
+
+#[test]
+fn nothing_is_read_after_a_signal() {
+    let (gateway, server) = opened(Era::Legacy);
+    start_call(&gateway, &server, &update(Era::Legacy, "slow"), What::Silence);
+    signal(server.id(), Signal::TERM);
+    gateway.close_connections();
+    assert_eq!(server.receive()["id"], "slow");
+    server.send(&sign_of_life(Era::Legacy, 1));
+    assert_eq!(server.try_receive(SOON), None);
+    assert!(server.wait().success());
+}
+
+#[test]
+fn two_signals_in_a_row_are_one_wish() {
+    let (gateway, server) = opened(Era::Modern);
+    start_call(&gateway, &server, &update(Era::Modern, "slow"), What::Delay(Duration::from_millis(500)));
+    let since = Instant::now();
+    signal(server.id(), Signal::INT);
+    std::thread::sleep(Duration::from_millis(100));
+    signal(server.id(), Signal::TERM);
+    assert_eq!(server.receive()["id"], "slow", "the call in flight still gets its time");
+    assert_ends(&server, since);
+}
+
+#[test]
+fn requests_before_the_end_of_input_are_all_answered_in_whole_lines() {
+    let gateway = Gateway::start();
+    let mut lines = format!("{}\n", initialize("2025-11-25"));
+    for id in 0..200 {
+        let request = match id % 2 {
+            0 => request(Era::Legacy, id, "tools/list", json!({})),
+            _ => call(Era::Legacy, id, "list_models", json!({})),
+        };
+        lines += &format!("{request}\n");
+    }
+    let mut child = spawn(&Start::on(&gateway, "alice"));
+    let mut stdin = child.stdin.take().unwrap();
+    let writing = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
+
+    let stdout = child.stdout.as_mut().unwrap();
+    let mut text = String::new();
+    stdout.read_to_string(&mut text).unwrap();
+
+    writing.join().unwrap().unwrap();
+    assert_child_ends(&mut child, Instant::now());
+    assert!(text.ends_with('\n'));
+    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), 201);
+    assert!(answers.iter().all(|answer| answer.get("result").is_some()));
+}
+
+#[test]
+fn a_server_that_is_stopped_while_it_writes_leaves_no_half_line() {
+    let start = Start::bare();
+    for pause in [1, 5, 20, 50] {
+        let mut child = spawn(&start);
+        let mut stdin = child.stdin.take().unwrap();
+        let id = child.id();
+        let writing = std::thread::spawn(move || {
+            let list = format!("{}\n", request(Era::Modern, 1, "tools/list", json!({})));
+            while stdin.write_all(list.as_bytes()).is_ok() {}
+        });
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+
+        let since = Instant::now();
+        signal(id, Signal::TERM);
+
+        let text = assert_child_ends(&mut child, since);
+        writing.join().unwrap();
+        assert_eq!(text.last(), Some(&b'\n'), "half a line of {} bytes", text.len());
+    }
+}
+
+fn spawn(start: &Start) -> Child {
+    let mut command = start.command();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn a_client_that_reads_no_more_ends_the_server_at_the_next_answer() {
+    let mut child = spawn(&Start::bare());
+    let mut stdin = child.stdin.take().unwrap();
+    let ping = format!("{}\n", sign_of_life(Era::Legacy, 1));
+    stdin.write_all(ping.as_bytes()).unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+
+    let since = Instant::now();
+    drop(child.stdout.take());
+    // Once does not do: a process that another test is starting may hold a copy of the pipe until it runs.
+    while child.try_wait().unwrap().is_none() && since.elapsed() < PATIENCE {
+        _ = stdin.write_all(ping.as_bytes());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+
+    // With a code: a signal would have ended it without one.
+    assert_child_ends(&mut child, since);
+}
+
+#[test]
+fn a_client_that_vanishes_with_a_call_in_flight_takes_the_server_and_its_request_along() {
+    for era in ERAS {
+        let gateway = Gateway::start();
+        gateway.fault(Fault::new(When::any(), What::Silence));
+        let mut child = spawn(&Start::on(&gateway, "alice"));
+        let mut stdin = child.stdin.take().unwrap();
+        write!(stdin, "{}\n{}\n", initialize("2025-11-25"), update(era, 1)).unwrap();
+        gateway.wait_until("the call is under way", |gateway| gateway.requests().len() == 1);
+
+        let since = Instant::now();
+        drop(child.stdout.take());
+        drop(stdin);
+
+        assert_child_ends(&mut child, since);
+        gateway.wait_until("its connection is closed", |gateway| gateway.open_connections() == 0);
+    }
+}
+
+#[test]
+fn a_closed_stderr_is_no_matter() {
+    let gateway = Gateway::start();
+    let (nobody_reads, stderr) = std::io::pipe().unwrap();
+    drop(nobody_reads);
+    let start = Start::on(&gateway, "alice").args(["--log-level", "debug"]);
+    let mut command = start.command();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{}", call(Era::Modern, 1, "list_models", json!({}))).unwrap();
+    drop(stdin);
+
+    let stdout = assert_child_ends(&mut child, Instant::now());
+
+    let answer: Value = serde_json::from_slice(&stdout).unwrap();
+    assert!(answer["result"]["structuredContent"].is_object(), "{answer}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn descriptor_1_is_stderr_so_that_a_stray_print_cannot_break_the_stream() {
+    let server = Start::bare().serve();
+    ask(&server, &sign_of_life(Era::Legacy, 1));
+    let target = |descriptor: u32| std::fs::read_link(format!("/proc/{}/fd/{descriptor}", server.id())).unwrap();
+    assert_eq!(target(1), target(2));
+    assert_ne!(target(1), target(0));
+}
+
+#[test]
+fn a_wrong_start_is_an_exit_code_and_a_line_on_stderr() {
+    let ran = Start::bare().env("AIGATEWAY_URL", "no url").run();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(ran.stdout.is_empty() && ran.stderr.contains("AIGATEWAY_URL"), "{ran:?}");
+    let ran = Start::bare().arg("--no-such-flag").run();
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(ran.stdout.is_empty(), "{ran:?}");
+}
