@@ -26,6 +26,8 @@ use crate::grants::{Check, Denial, Grants, Limits};
 use crate::log;
 use crate::queue::Wait;
 use crate::secret::SecretValue;
+pub(crate) use imports::is_offered;
+
 use clock::EpochClock;
 use state::State;
 
