@@ -1,8 +1,8 @@
 //! An MCP server whose tools run in a WebAssembly component.
 //!
-//! A call goes from line to line: stdin → [`mcp`] → arguments checked against the WIT types ([`component`]) → a fresh
-//! instance ([`sandbox`]) → its requests through the one way out ([`egress`]), where [`grants`] decide → typed result →
-//! stdout.
+//! A call goes from line to line: stdin → `mcp` → arguments checked against the WIT types (`component`) → a fresh
+//! instance ([`sandbox`]) → its requests through the one way out ([`egress`]), where [`grants`] decide and [`audit`]
+//! records → typed result → stdout.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -86,7 +86,7 @@ fn rows(case: MethodPathQuery, world: &World) -> Vec<(Attempt, Verdict)> {
             Denied("path"),
         ),
         MethodPathQuery::DotsBeforeParameters => all(
-            &["/api/v1/model-mappings/..;", "/api/v1/model-mappings/%2e%2e;x=1", "/api/v1/model-mappings/..%3bx"],
+            &["/api/v1/model-mappings/..;", "/api/v1/model-mappings/%2e%2e;x=1", "/api/v1/model-mappings/.;x"],
             Denied("path"),
         ),
         MethodPathQuery::EmptySegments => {
@@ -112,6 +112,7 @@ fn rows(case: MethodPathQuery, world: &World) -> Vec<(Attempt, Verdict)> {
                 "/api/v1/model-mappings/%F0%9F%A6%80",
                 "/api/v1/model-mappings/a%3Fpage=1",
                 "/api/v1/model-mappings/a;b:c@d",
+                "/api/v1/model-mappings/..%3b",
             ],
             Allowed(401),
         ),

@@ -213,7 +213,8 @@ impl Egress {
                 Ok(response)
             }
             Err(failure) => {
-                recorded.failed(&failure.to_string());
+                // It may quote what came back.
+                recorded.failed(&call.scrubber.scrub_text(&failure.to_string()));
                 Err(failure)
             }
         }
