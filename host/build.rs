@@ -28,6 +28,7 @@ fn main() -> Result<()> {
     let mut component = fs::read(guest_build::build(&root, "aigateway-models", &out.join("guest"))?)?;
     append_docs(&mut component, &function_docs(&root.join("wit"))?);
     println!("cargo::rustc-env=COMPONENT_DIGEST={}", digest::sha256(&component));
+    println!("cargo::rustc-env=COMPONENT_TARGET={}", env::var("TARGET")?);
     fs::write(out.join("component.wasm"), &component)?;
     fs::write(out.join("component.cwasm"), compile(&component)?)?;
     Ok(())

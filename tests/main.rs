@@ -11,5 +11,6 @@ mod configuration;
 mod connections;
 mod hostile_gateway;
 mod hostile_suite;
+mod inspect;
 mod protocol;
 mod tools;

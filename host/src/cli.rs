@@ -29,7 +29,7 @@ Environment:
 A file `.env` in the working directory may set both. Flags come before the environment, the environment
 before `.env`. A `.env` that merely lies there cannot redirect a key that came from elsewhere.";
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// The gateway's base URL; comes before AIGATEWAY_URL
     #[arg(long, value_name = "URL", global = true)]
@@ -75,6 +75,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "MIB", default_value_t = 64, global = true, value_parser = clap::value_parser!(u64).range(1..1_000_000))]
     pub(crate) audit_rotate: u64,
 
+    /// Refuse to start when component, tools or grants differ from this lock (see `inspect --lock`)
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) lock: Option<PathBuf>,
+
     /// How much to say on stderr
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL", global = true)]
     pub(crate) log_level: Level,
@@ -117,6 +121,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+
+    /// Show what a component is, what it asks for, and what it is granted; never runs it
+    ///
+    /// Exit code 0: it asks for nothing more than it is granted. 1: it asks for more, or --verify fails. 2: error.
+    Inspect(Inspect),
 
     /// Write the component to a file, for use in other runtimes
     Component {
@@ -206,4 +215,25 @@ pub(crate) enum AuditCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The component, granted nothing until --grants says so; without it, the built-in one
+    #[arg(value_name = "COMPONENT", conflicts_with = "component")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// For machines
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Compile the built-in component again, and compare each byte with the code that runs
+    #[arg(long, conflicts_with_all = ["file", "component"])]
+    pub(crate) verify: bool,
+
+    /// Write digest, imports, tools and grants to this file, for `serve --lock`
+    ///
+    /// Another component than the built-in one is compiled for that.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
 }

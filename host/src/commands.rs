@@ -159,7 +159,7 @@ pub(crate) fn component(output: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(text: &str) -> Result<ExitCode> {
+pub(crate) fn print(text: &str) -> Result<ExitCode> {
     match writeln!(io::stdout().lock(), "{text}") {
         // `aigateway-mcp tools | head` is no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),

@@ -1,8 +1,8 @@
 //! An MCP server whose tools run in a WebAssembly component.
 //!
-//! A call goes from line to line: stdin → [`mcp`] → arguments checked against the WIT types ([`component`]) → a fresh
-//! instance ([`sandbox`]) → its requests through the one way out ([`egress`]), where [`grants`] decide → typed result →
-//! stdout.
+//! A call goes from line to line: stdin → `mcp` → arguments checked against the WIT types (`component`) → a fresh
+//! instance ([`sandbox`]) → its requests through the one way out ([`egress`]), where [`grants`] decide and [`audit`]
+//! records → typed result → stdout.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ mod digest;
 pub mod egress;
 mod engine;
 pub mod grants;
+mod inspect;
 mod log;
 mod mcp;
 mod queue;
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Some(Command::Component { output }) => return commands::component(output),
+        Some(Command::Inspect(arguments)) => return Ok(inspect::run(&cli.options, arguments)),
         Some(Command::Grants { command: Some(GrantsCommand::Check { file }) }) => return commands::check(file),
         Some(Command::Audit { command }) => return commands::audit(command),
         _ => {}
@@ -72,7 +74,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             }
             Some(Command::Grants { .. }) => commands::grants(&config),
             // These need no configuration, and were answered above.
-            Some(Command::Component { .. } | Command::Audit { .. }) => Ok(ExitCode::SUCCESS),
+            Some(Command::Component { .. } | Command::Audit { .. } | Command::Inspect(_)) => Ok(ExitCode::SUCCESS),
         }
     });
     // A call that is still blocked somewhere does not keep the process.
@@ -91,10 +93,12 @@ fn sandbox(config: Config) -> Result<Sandbox> {
     let egress = Egress::new(grants.clone(), Arc::new(SystemResolver))?.with_audit(audit.clone());
     let component = config.component.as_deref();
     let sandbox = Sandbox::new(component, grants.clone(), config.secrets, config.keys_per_call, Arc::new(egress));
-    let sandbox = match sandbox {
+    let lock = config.lock.as_deref();
+    let sandbox = match inspect::check_lock(lock, component, &grants, sandbox) {
         Ok(sandbox) => sandbox,
         Err(error) => {
-            audit.record("denied", json!({ "check": "import", "reason": audit::capped(&format!("{error:#}")) }))?;
+            let check = if lock.is_some() { "lock" } else { "import" };
+            audit.record("denied", json!({ "check": check, "reason": audit::capped(&format!("{error:#}")) }))?;
             return Err(error);
         }
     };

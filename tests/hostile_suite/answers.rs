@@ -6,7 +6,7 @@ use reference_gateway::{Answer, Fault, What, When};
 
 use super::cases;
 use super::probe::{GRANTS, Verdict, World, assert_all_right};
-use Verdict::{Allowed, AnswerFails, AnswerRefused, GivenUp};
+use Verdict::{Allowed, AnswerDenied, AnswerFails};
 
 cases!(
     /// What an answer may be like.
@@ -57,13 +57,13 @@ fn rows(case: Answers, key: &str) -> Vec<Row> {
     let body = |text: String| vec![(What::Answer(Answer::json(200, text)), Allowed(200))];
     let broken = AnswerFails("HttpProtocolError");
     match case {
-        Answers::EndlessBody => vec![(What::EndlessBody, AnswerRefused)],
-        Answers::BodyOverTheCap => vec![(What::Answer(Answer::big(1)), AnswerRefused)],
+        Answers::EndlessBody => vec![(What::EndlessBody, AnswerDenied("response"))],
+        Answers::BodyOverTheCap => vec![(What::Answer(Answer::big(1)), AnswerDenied("response"))],
         Answers::ContentEncoding => ["gzip", "br", "identity", "aes128gcm"]
-            .map(|encoding| (extra("Content-Encoding", encoding), AnswerRefused))
+            .map(|encoding| (extra("Content-Encoding", encoding), AnswerDenied("encoding")))
             .into(),
-        Answers::SlowHeaders => vec![(What::Drip(Duration::from_millis(300)), GivenUp)],
-        Answers::NoAnswer => all(&[What::Silence, What::SilenceWithin(60)], GivenUp),
+        Answers::SlowHeaders => vec![(What::Drip(Duration::from_millis(300)), AnswerDenied("deadline"))],
+        Answers::NoAnswer => all(&[What::Silence, What::SilenceWithin(60)], AnswerDenied("deadline")),
         Answers::KeyInAHeader => vec![
             (extra("X-Echo", key), Allowed(200)),
             (extra("Location", &format!("/?key={key}&x")), Allowed(200)),
@@ -87,7 +87,7 @@ fn rows(case: Answers, key: &str) -> Vec<Row> {
             ["", "x", "xy"].iter().flat_map(|before| body(base64(&format!("{before}{key}:")))).collect()
         }
         Answers::KeyInAHeadersName => vec![(extra(&format!("X-{key}"), "1"), Allowed(200))],
-        Answers::KeyInTheContentEncoding => vec![(extra("Content-Encoding", key), AnswerRefused)],
+        Answers::KeyInTheContentEncoding => vec![(extra("Content-Encoding", key), AnswerDenied("encoding"))],
         Answers::KeyInTrailers => {
             let chunks = format!("2\r\nok\r\n0\r\nX-Echo: {key}\r\n\r\n");
             vec![(ok("Transfer-Encoding: chunked\r\nTrailer: X-Echo\r\n", &chunks), Allowed(200))]
@@ -120,18 +120,20 @@ fn rows(case: Answers, key: &str) -> Vec<Row> {
             ]
             .map(|header| (ok(header, "hello"), broken))
             .into();
-            rows.push((ok("Content-Length: 2\r\nContent-Length: 2\r\n", "ok"), AnswerRefused));
+            rows.push((ok("Content-Length: 2\r\nContent-Length: 2\r\n", "ok"), AnswerDenied("encoding")));
             rows
         }
         Answers::LengthAndChunks => [
             ok("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "2\r\nok\r\n0\r\n\r\n"),
             ok("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "2\r\nok\r\n0\r\n\r\n"),
         ]
-        .map(|what| (what, AnswerRefused))
+        .map(|what| (what, AnswerDenied("encoding")))
         .into(),
         Answers::EncodingsOfTheTransfer => {
             ["gzip, chunked", "chunked, chunked", "identity", "xchunked", "chunked\r\nTransfer-Encoding: chunked"]
-                .map(|coding| (ok(&format!("Transfer-Encoding: {coding}\r\n"), "2\r\nok\r\n0\r\n\r\n"), AnswerRefused))
+                .map(|coding| {
+                    (ok(&format!("Transfer-Encoding: {coding}\r\n"), "2\r\nok\r\n0\r\n\r\n"), AnswerDenied("encoding"))
+                })
                 .into()
         }
         Answers::CutOff => all(
@@ -155,7 +157,7 @@ fn rows(case: Answers, key: &str) -> Vec<Row> {
                 bytes(
                     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n".to_owned(),
                 ),
-                AnswerRefused,
+                AnswerDenied("encoding"),
             )]
         }
         Answers::InformationalAnswers => {
@@ -173,10 +175,10 @@ fn rows(case: Answers, key: &str) -> Vec<Row> {
             ),
             (bytes("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".to_owned()), broken),
         ],
-        Answers::HeadersOverTheCap => vec![(extra("X-Long", &"x".repeat(10_000)), AnswerRefused)],
+        Answers::HeadersOverTheCap => vec![(extra("X-Long", &"x".repeat(10_000)), AnswerDenied("response"))],
         Answers::TooManyHeaders => {
             let headers = (0..150).map(|at| (format!("X-{at}"), "1".to_owned())).collect();
-            vec![(What::ExtraHeaders(headers), AnswerRefused)]
+            vec![(What::ExtraHeaders(headers), AnswerDenied("response"))]
         }
     }
 }

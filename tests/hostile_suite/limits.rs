@@ -86,7 +86,7 @@ fn exceeded(case: Limit) -> (&'static str, String) {
             let mut world = world("response_bytes = 1024");
             world.granted.fault(Fault::new(When::any(), What::Answer(Answer::json(200, "x".repeat(1025)))));
             let attempt = world.attempt();
-            ("refused an answer: the answer is over `response_bytes` = 1024", world.try_as("fetch", &attempt).text)
+            ("check `response`: the answer is over `response_bytes` = 1024", world.try_as("fetch", &attempt).text)
         }
         Limit::HeaderBytesOfARequest => {
             let mut world = world("header_bytes = 1024");
@@ -102,7 +102,7 @@ fn exceeded(case: Limit) -> (&'static str, String) {
             world.granted.fault(Fault::new(When::any(), long));
             let attempt = world.attempt();
             (
-                "refused an answer: the answer's headers are over `header_bytes` = 1024",
+                "check `response`: the answer's headers are over `header_bytes` = 1024",
                 world.try_as("fetch", &attempt).text,
             )
         }

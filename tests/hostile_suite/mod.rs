@@ -24,7 +24,7 @@ macro_rules! cases {
     ($(#[$doc:meta])* $name:ident { $($case:ident),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(clippy::enum_variant_names, reason = "a case is named by what is tried")]
+        #[allow(clippy::enum_variant_names, reason = "a case is named as the attack is")]
         enum $name { $($case),* }
 
         impl $name {

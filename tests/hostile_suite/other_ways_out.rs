@@ -62,7 +62,7 @@ fn loaded(case: Loaded) -> (Option<Vec<u8>>, &'static str) {
         Loaded::AFunctionOfItsOwn => {
             (Some(importing(r#"(import "exec" (func (param "command" string)))"#)), "imports `exec`")
         }
-        Loaded::TheNextWasi => (function("wasi:cli/environment@0.9.0"), "does not fit what it is offered"),
+        Loaded::TheNextWasi => (function("wasi:cli/environment@0.9.0"), "imports `wasi:cli/environment@0.9.0`"),
         Loaded::HttpServer => {
             (function("wasi:http/incoming-handler@0.2.6"), "imports `wasi:http/incoming-handler@0.2.6`")
         }

@@ -199,10 +199,8 @@ pub(super) enum Verdict {
     Allowed(u16),
     /// It is denied before it leaves, by this check.
     Denied(&'static str),
-    /// It leaves, and its answer is refused.
-    AnswerRefused,
-    /// It leaves, and nobody waits any longer.
-    GivenUp,
+    /// It leaves, and its answer is denied, by this check.
+    AnswerDenied(&'static str),
     /// It leaves, and fails with this error.
     AnswerFails(&'static str),
     /// The WASI interfaces refuse it before the sandbox's own checks see it, in these words.
@@ -219,12 +217,15 @@ impl Verdict {
             let operator = tried.text.contains("Only the operator can change that");
             tried.failed && named && operator
         };
+        let answer_by_check = |check: &str| {
+            let told = ["The sandbox refused an answer", "The sandbox gave a request up"];
+            tried.failed && told.iter().any(|told| tried.text.contains(&format!("{told} by the check `{check}`")))
+        };
         let denials = tried.text.matches("The sandbox ").count();
         let (as_wanted, leaves) = match self {
             Verdict::Allowed(status) => (!tried.failed && tried.result["structuredContent"]["status"] == status, true),
             Verdict::Denied(check) => (by_check(check), false),
-            Verdict::AnswerRefused => (tried.failed && tried.text.contains("The sandbox refused an answer: "), true),
-            Verdict::GivenUp => (tried.failed && tried.text.contains("The sandbox gave a request up: "), true),
+            Verdict::AnswerDenied(check) => (answer_by_check(check), true),
             Verdict::AnswerFails(error) => (tried.failed && denials == 0 && tried.text.contains(error), true),
             Verdict::RefusedByWasi(error) => (tried.failed && denials == 0 && tried.text.contains(error), false),
         };

@@ -56,7 +56,7 @@ fn a_silent_gateway_is_given_up_in_time() {
     assert_eq!(
         said_of(What::Silence),
         "Failed to list models: the gateway at URL did not answer in time. Check that the gateway is well, and try again. \
-         The sandbox gave a request up: no answer within `request_seconds` = 1."
+         The sandbox gave a request up by the check `deadline`: no answer within `request_seconds` = 1."
     );
     assert!(start.elapsed() < Duration::from_secs(4), "both halves are waited for at the same time");
 }
@@ -86,7 +86,7 @@ fn ten_megabytes_are_not_read_to_their_end() {
     assert_eq!(
         said_of(What::Answer(Answer::big(10))),
         "Failed to list models: the gateway at URL answered with more than the sandbox lets through. Check that \
-         AIGATEWAY_URL is the address of an AIGateway. The sandbox refused an answer: the answer is over \
+         AIGATEWAY_URL is the address of an AIGateway. The sandbox refused an answer by the check `response`: the answer is over \
          `response_bytes` = 8388608."
     );
 }

@@ -11,23 +11,23 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, Type, Val};
 
 mod docs;
+mod file;
 mod schema;
 mod value;
 
+pub(crate) use docs::function_docs;
+pub(crate) use file::read_component;
 pub(crate) use schema::snake_case;
 pub(crate) use value::to_json;
 
 /// The component that the build script made, with its docs.
-pub(crate) const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"));
+pub(crate) static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"));
 
-/// The same, compiled ahead of time for this target.
-const EMBEDDED_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.cwasm"));
+/// The same, compiled ahead of time for this target. A static is there once: what is verified is what runs.
+pub(crate) static EMBEDDED_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.cwasm"));
 
 /// Its SHA-256, so that a start need not take it.
 pub(crate) const EMBEDDED_DIGEST: &str = env!("COMPONENT_DIGEST");
-
-/// Files larger than this are refused before they are compiled.
-const MOST_BYTES: u64 = 64 << 20;
 
 /// A component that is ready to be linked.
 pub(crate) struct Loaded {
@@ -63,10 +63,7 @@ impl Loaded {
     /// would be a way in.
     pub(crate) fn from_file(engine: &Engine, file: &Path) -> Result<Self> {
         let name = file.display();
-        let metadata = std::fs::metadata(file).with_context(|| format!("cannot read `{name}`"))?;
-        ensure!(metadata.is_file(), "`{name}` is not a file");
-        ensure!(metadata.len() <= MOST_BYTES, "`{name}` is too large; a component has at most {MOST_BYTES} bytes");
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read `{name}`"))?;
+        let bytes = read_component(file)?;
         let component = Component::from_binary(engine, &bytes)
             .map_err(anyhow::Error::from)
             .with_context(|| format!("`{name}` is not a component that can be compiled"))?;

@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) keys_per_call: KeysPerCall,
     /// Another component than the built-in one.
     pub(crate) component: Option<PathBuf>,
+    /// The lock that the component, its tools and its grants must agree with.
+    pub(crate) lock: Option<PathBuf>,
     /// Where decisions are put on record.
     pub(crate) audit: Option<AuditLog>,
 }
@@ -100,6 +102,7 @@ impl Config {
             secrets: secrets.into_iter().map(|(name, (value, _))| (name, value)).collect(),
             keys_per_call,
             component: options.component.clone(),
+            lock: options.lock.clone(),
             audit: variables.audit_log(options),
         })
     }

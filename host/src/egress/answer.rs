@@ -13,13 +13,13 @@ use crate::grants::{Check, Denial, Limits};
 /// Refuses an answer that somebody else on the way could read differently: one that switches to another protocol, is
 /// encoded in a way that nobody asked for, or states its length twice.
 pub(super) fn check(parts: &Parts) -> Result<(), Denial> {
-    let refused = |reason: String| Err(Denial::new(Check::Response, reason));
+    let refused = |reason: String| Err(Denial::new(Check::Encoding, reason));
     if parts.status.is_informational() {
         return refused(format!("the status {} was not asked for", parts.status.as_u16()));
     }
     if let Some(encoding) = parts.headers.get(CONTENT_ENCODING) {
         let encoding = String::from_utf8_lossy(encoding.as_bytes());
-        return Err(Denial::new(Check::Encoding, format!("the content encoding `{encoding}` was not asked for")));
+        return refused(format!("the content encoding `{encoding}` was not asked for"));
     }
     if !is_framed_once(&parts.headers) {
         return refused("its length can be read in two ways".to_owned());

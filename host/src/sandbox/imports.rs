@@ -62,17 +62,29 @@ pub(super) fn link(engine: &Engine, component: &Component) -> Result<Linker<Stat
         if !is_behaviour(engine, &item.ty) {
             continue;
         }
-        let interface = name.split('@').next().unwrap_or(name);
-        match OFFERED.iter().find(|(offered, _)| *offered == interface) {
-            Some((_, link)) => link(&mut linker)?,
+        match offer(name) {
+            Some(link) => link(&mut linker)?,
             None => bail!(
                 "the component imports `{name}`, which is not offered to any component: there are no files, no \
                  sockets and no other processes in this sandbox; only outgoing HTTP to the granted origin, clocks, \
-                 randomness and its environment"
+                 randomness and its environment, as WASI 0.2 has them"
             ),
         }
     }
     Ok(linker)
+}
+
+/// Whether an import of this name is offered to every component.
+pub(crate) fn is_offered(import: &str) -> bool {
+    offer(import).is_some()
+}
+
+/// How an interface is linked, if it is offered: by its name, in any version that what is linked (0.2.12) stands for.
+fn offer(import: &str) -> Option<Link> {
+    let (interface, version) = import.split_once('@')?;
+    let patch = version.strip_prefix("0.2.")?;
+    let (_, link) = OFFERED.iter().find(|(offered, _)| *offered == interface)?;
+    patch.bytes().all(|byte| byte.is_ascii_digit()).then_some(*link)
 }
 
 /// Whether an import is something that can be called, and not only a type.

@@ -26,6 +26,8 @@ use crate::grants::{Check, Denial, Grants, Limits};
 use crate::log;
 use crate::queue::Wait;
 use crate::secret::SecretValue;
+pub(crate) use imports::is_offered;
+
 use clock::EpochClock;
 use state::State;
 
@@ -155,36 +157,47 @@ impl Sandbox {
                 return (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), None);
             }
         };
+        let (outcome, error_type) = self.call_in_time(id, tool, arguments).await;
+        let head = record.end(error_type);
+        (outcome, head)
+    }
+
+    /// The outcome, and what went wrong as the audit log says it.
+    async fn call_in_time(
+        &self,
+        id: u64,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+    ) -> (Outcome, Option<&'static str>) {
         let limit = self.grants.limits.call_seconds;
         let (time, wait) = (Duration::from_secs(limit), Wait::new());
         let call = tokio::time::timeout(time, self.call_unlimited(id, tool, arguments, &wait));
         let (reason, error_type) = match call.await {
             Ok(Ok(outcome)) => {
-                let head = record.end(outcome.error_type());
-                return (outcome, head);
+                let error_type = outcome.error_type();
+                return (outcome, error_type);
             }
             Ok(Err(Stopped::Refused(reason))) => {
                 (format!("{reason}. Correct the arguments and call it again"), "refused")
             }
             Ok(Err(Stopped::Ended(error))) => (self.ended(tool, &error), "ended"),
-            Err(_) if wait.took_most_of(time) => (
-                format!(
-                    "`concurrent_calls` = {} were running for most of `call_seconds` = {limit}. Look before calling it \
-                     again",
-                    self.grants.limits.concurrent_calls
-                ),
-                "deadline",
-            ),
-            Err(_) => (
-                format!(
-                    "it was stopped after `call_seconds` = {limit}. Whatever it was about to change may or may not have \
-                     changed: look before calling it again"
-                ),
-                "deadline",
-            ),
+            Err(_) => (self.late(wait.took_most_of(time)), "deadline"),
         };
-        let head = record.end(Some(error_type));
-        (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), head)
+        (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), Some(error_type))
+    }
+
+    fn late(&self, queued: bool) -> String {
+        let Limits { call_seconds, concurrent_calls, .. } = &self.grants.limits;
+        if queued {
+            return format!(
+                "`concurrent_calls` = {concurrent_calls} were running for most of `call_seconds` = {call_seconds}. Look \
+                 before calling it again"
+            );
+        }
+        format!(
+            "it was stopped after `call_seconds` = {call_seconds}. Whatever it was about to change may or may not have \
+             changed: look before calling it again"
+        )
     }
 
     async fn call_unlimited(
@@ -319,14 +332,13 @@ fn engine(limits: &Limits) -> Result<Engine> {
 fn with_denial(text: &str, tool: &str, denial: Option<Denial>) -> String {
     let Some(Denial { check, reason, missing_rule }) = denial else { return text.to_owned() };
     let stop = if text.ends_with('.') { "" } else { "." };
-    let rule = missing_rule.as_ref();
-    let missing = rule.map_or_else(String::new, |rule| format!(" `{tool}` would need the grant \"{rule}\"."));
-    let denial = match check {
-        Check::Response | Check::Encoding => format!("The sandbox refused an answer: {reason}."),
-        Check::Deadline => format!("The sandbox gave a request up: {reason}."),
+    let missing = missing_rule.map_or_else(String::new, |rule| format!(" `{tool}` would need the grant \"{rule}\"."));
+    let told = match check {
+        Check::Response | Check::Encoding => format!("The sandbox refused an answer by the check `{check}`: {reason}."),
+        Check::Deadline => format!("The sandbox gave a request up by the check `{check}`: {reason}."),
         check => format!(
             "The sandbox denied a request by the check `{check}`: {reason}.{missing} Only the operator can change that."
         ),
     };
-    format!("{text}{stop} {denial}")
+    format!("{text}{stop} {told}")
 }
