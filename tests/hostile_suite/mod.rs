@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod matcher;
 mod method_and_path;
+mod observing;
 mod other_ways_out;
 mod probe;
 mod redirects_and_proxies;

@@ -9,7 +9,7 @@
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -28,7 +28,7 @@ mod record;
 pub use connect::{Resolve, SystemResolver};
 
 use crate::audit::Audit;
-use crate::grants::{Check, Denial, Grants, RequestUrl, Route};
+use crate::grants::{Check, Denial, Grants, Observed, Permit, RequestUrl};
 use crate::log;
 use crate::queue::Wait;
 use crate::secret::{Scrubber, SecretValue};
@@ -98,12 +98,14 @@ pub struct Egress {
     running: Semaphore,
     audit: Arc<Audit>,
     requests: AtomicU64,
+    /// What was used and needed, where a component is being observed.
+    observed: Option<Mutex<Observed>>,
 }
 
 /// A request that passed every check that needs no network.
 struct Checked<'g> {
     request: Request<Bytes>,
-    rule: &'g Route,
+    permit: Permit<'g>,
 }
 
 enum Failure {
@@ -150,12 +152,27 @@ impl Egress {
     pub fn new(grants: Arc<Grants>, resolver: Arc<dyn Resolve>) -> anyhow::Result<Self> {
         let running = Semaphore::new(grants.limits.concurrent_requests);
         let connector = Connector::new(grants.clone(), resolver)?;
-        Ok(Self { connector, grants, running, audit: Arc::new(Audit::off()), requests: AtomicU64::new(0) })
+        let (audit, requests) = (Arc::new(Audit::off()), AtomicU64::new(0));
+        Ok(Self { connector, grants, running, audit, requests, observed: None })
     }
 
     /// Puts every decision on record.
     pub fn with_audit(self, audit: Arc<Audit>) -> Self {
         Self { audit, ..self }
+    }
+
+    /// Lets through, without a secret, what no rule allows but one could: for evaluating a component.
+    pub fn observing(self) -> Self {
+        Self { observed: Some(Mutex::default()), ..self }
+    }
+
+    /// What was used and needed so far; nothing if nobody observes.
+    pub(crate) fn observed(&self) -> Option<Observed> {
+        Some(self.observed.as_ref()?.lock().ok()?.clone())
+    }
+
+    pub(crate) fn is_observing(&self) -> bool {
+        self.observed.is_some()
     }
 
     /// Where decisions are recorded.
@@ -203,15 +220,15 @@ impl Egress {
         request: Request<WasiBody>,
         wait: &Wait,
     ) -> Result<Response<Bytes>, Failure> {
-        let Checked { request, rule } = self.check(call, request).await?;
+        let Checked { request, permit } = self.check(call, request).await?;
         let closed = |_| Failure::Failed(Error::InternalError(None));
         let _running = wait.place(&self.running).await.map_err(closed)?;
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let origin = &self.grants.base_url.origin;
-        let recorded = Recorded::announce(&self.audit, call, number, &request, origin, rule)?;
+        let recorded = Recorded::announce(&self.audit, call, number, &request, origin, &permit)?;
         match self.send_and_receive(call, request).await {
             Ok((received, response)) => {
-                log::debug(&format!("{}: {rule}: {} from {}", call.tool, received.status, received.address));
+                log::debug(&format!("{}: {permit}: {} from {}", call.tool, received.status, received.address));
                 recorded.answered(&received);
                 Ok(response)
             }
@@ -242,7 +259,7 @@ impl Egress {
         let authority = text(uri.authority().map(|authority| authority.as_str()));
         let target = text(uri.path_and_query().map(|target| target.as_str()));
         let url = RequestUrl::parse(uri.scheme_str().unwrap_or_default(), &authority, &target)?;
-        let rule = self.grants.decide(&call.tool, parts.method.as_str(), &url)?;
+        let permit = self.permit(call, &parts.method, &url)?;
         let limits = &self.grants.limits;
         headers::check(&target, &parts.headers, call, limits.header_bytes)?;
         let body = self.collect_request(&parts.method, body, within_rate).await?;
@@ -255,7 +272,26 @@ impl Egress {
         // The target as it goes onto the wire: path and query; the host is in its header.
         *request.uri_mut() = target.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
         *request.headers_mut() = headers::outgoing(parts.headers, &self.grants.base_url.origin, request.body().len());
-        Ok(Checked { request, rule })
+        if permit.granted().is_none() {
+            headers::drop_secrets(request.headers_mut(), call);
+        }
+        self.observe(call, &permit)?;
+        Ok(Checked { request, permit })
+    }
+
+    fn permit(&self, call: &CallContext, method: &Method, url: &RequestUrl) -> Result<Permit<'_>, Denial> {
+        let (tool, method) = (&call.tool, method.as_str());
+        if self.is_observing() {
+            return self.grants.observe(tool, method, url);
+        }
+        self.grants.decide(tool, method, url).map(Permit::Granted)
+    }
+
+    /// Keeps what a request used or needed, where a component is being observed.
+    fn observe(&self, call: &CallContext, permit: &Permit<'_>) -> Result<(), Denial> {
+        let Some(observed) = &self.observed else { return Ok(()) };
+        let mut observed = observed.lock().unwrap_or_else(PoisonError::into_inner);
+        observed.add(&call.tool, permit).map_err(|error| Denial::new(Check::Path, error.to_string()))
     }
 
     /// Reads the body to its end, or to its limit. One that will be denied anyway is not kept: a call could start any

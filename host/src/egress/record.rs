@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::CallContext;
 use crate::audit::{Audit, capped};
 use crate::digest::sha256;
-use crate::grants::{Check, Denial, Origin, Route};
+use crate::grants::{Check, Denial, Origin, Permit};
 use crate::log;
 
 /// A request on record. Whatever becomes of it, an outcome follows.
@@ -73,7 +73,7 @@ impl<'a> Recorded<'a> {
         number: u64,
         request: &Request<Bytes>,
         origin: &Origin,
-        rule: &Route,
+        permit: &Permit<'_>,
     ) -> Result<Self, Denial> {
         let recorded = Self { audit, call, number, started: Instant::now(), finished: false };
         if !audit.is_on() {
@@ -81,8 +81,11 @@ impl<'a> Recorded<'a> {
         }
         let body = request.body();
         let key = call.placeholders.iter().any(|p| p.secret.is_some() && request.headers().contains_key(&p.header));
+        let (granted, rule) = (permit.granted().is_some(), permit.rule().to_string());
+        let (rule, missing) = if granted { (Some(rule), None) } else { (None, Some(rule)) };
         let fields = json!({
-            "call": call.id, "egress": number, "gen_ai.tool.name": call.tool, "rule": rule.to_string(),
+            "call": call.id, "egress": number, "gen_ai.tool.name": call.tool,
+            "rule": rule, "observed": missing.is_some().then_some(true), "missing_rule": missing,
             "http.request.method": request.method().as_str(), "url.scheme": origin.scheme.as_str(),
             "server.address": origin.host, "server.port": origin.port, "url.path": capped(request.uri().path()),
             "http.request.body.size": body.len(), "body.sha256": (!body.is_empty()).then(|| sha256(body)),

@@ -22,7 +22,7 @@ use crate::audit::{CallRecord, Head};
 use crate::component::{Loaded, Returned, Tool};
 use crate::config::KeysPerCall;
 use crate::egress::{CallContext, Egress, Placeholder};
-use crate::grants::{Check, Denial, Grants, Limits};
+use crate::grants::{Check, Denial, Grants, Limits, Observed};
 use crate::log;
 use crate::queue::Wait;
 use crate::secret::SecretValue;
@@ -122,12 +122,22 @@ impl Sandbox {
         }
     }
 
-    /// The tools that are granted something, in the component's order.
+    /// The tools that are granted something, in the component's order; all of them while it is being observed.
     pub fn tools(&self) -> impl Iterator<Item = &Tool> {
-        self.tools.iter().filter(|tool| !self.grants.routes(&tool.name).is_empty())
+        self.tools.iter().filter(|tool| self.is_observing() || !self.grants.routes(&tool.name).is_empty())
     }
 
-    /// The tool of this name, if it is granted something.
+    /// Whether requests are let through that no rule allows.
+    pub(crate) fn is_observing(&self) -> bool {
+        self.egress.is_observing()
+    }
+
+    /// What was used and needed so far, where the component is being observed.
+    pub(crate) fn observed(&self) -> Option<Observed> {
+        self.egress.observed()
+    }
+
+    /// The tool of this name, if it is offered.
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.tools().find(|tool| tool.name == name)
     }
