@@ -108,7 +108,7 @@ fn sandbox(config: Config) -> Result<Sandbox> {
         Ok(sandbox) => sandbox,
         Err(error) => {
             let check = if lock.is_some() { "lock" } else { "import" };
-            audit.record("denied", json!({ "check": check, "reason": audit::capped(&format!("{error:#}")) }))?;
+            audit.record("denied", json!({ "check": check, "reason": format!("{error:#}") }))?;
             return Err(error);
         }
     };

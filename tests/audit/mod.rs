@@ -2,6 +2,7 @@
 
 mod chain;
 mod content;
+mod limits;
 mod trouble;
 
 use std::path::Path;

@@ -16,7 +16,7 @@ mod matcher;
 mod method_and_path;
 mod observing;
 mod other_ways_out;
-mod probe;
+pub(crate) mod probe;
 mod redirects_and_proxies;
 mod resolution;
 

@@ -5,18 +5,19 @@
 //! | `chain.start` | first in a file that continues none | `chain` |
 //! | `chain.continued` | first after a rotation | `chain`, `previous` |
 //! | `chain.torn` | after a line that a crash cut off | `torn` |
-//! | `session.start`, `session.end` | the program starts, ends | `service.version`, counts |
+//! | `session.start`, `session.end` | the program starts, ends | `service.version`, `observe` |
 //! | `component.loaded` | before the first tool is offered | `digest`, `imports`, `exports` |
 //! | `grants.loaded` | likewise | `digest`, `grants` |
-//! | `tool.call`, `tool.result` | a call begins, ends | `gen_ai.tool.name`, `error.type`, `duration_ms` |
-//! | `egress.intent` | **before** the connection is made | method, address, path, rule, body's size and SHA-256 |
+//! | `tool.call`, `tool.result` | a call begins, ends | `gen_ai.tool.name`, `error.type`, `duration_ms`, `denials`, `denials_not_recorded` |
+//! | `egress.intent` | **before** the connection is made, or a kept one is used | method, address, path, `rule` (or `observed` and `missing_rule`), body's size and SHA-256, `key` |
 //! | `egress.outcome` | the answer was read, or there is none | status, peer, size and SHA-256, redactions |
 //! | `denied` | an import, a request or a limit | `check`, `reason` |
 //! | `checkpoint` | every 256 records, and at the end | counts |
 //!
 //! Every record has `v` (1), `seq`, `prev`, `time`, `session` and `type`. `prev` is the SHA-256 of the previous line,
 //! line break included: `sed -n 5p FILE | sha256sum` is the `prev` of line 6. Names are OpenTelemetry's where it has
-//! one. Never a key, a body or a query value; what others control is capped at 256 characters.
+//! one. Never a key, a body or a query value. Every text is one line of at most 256 characters, and every list has at
+//! most 256 of them: somebody else may control them.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -30,19 +31,21 @@ mod show;
 mod summary;
 mod verify;
 
-pub(crate) use call::CallRecord;
+pub(crate) use call::{CallRecord, Denials};
 pub(crate) use chain::Head;
 pub(crate) use show::{Filter, show};
 pub(crate) use summary::summary;
 pub(crate) use verify::{Verdict, Verified, verify};
 
+use crate::log;
 use chain::Log;
 
 /// After how many records a checkpoint follows.
 const CHECKPOINT_EVERY: u64 = 256;
 
-/// The most characters of a value that somebody else controls.
+/// The most characters of a text, and the most texts of a list: somebody else may control them.
 const MOST_CHARACTERS: usize = 256;
+const MOST_ITEMS: usize = 256;
 
 /// Where records go: a file, or nowhere.
 pub struct Audit {
@@ -101,11 +104,13 @@ impl Audit {
 
 impl Session {
     fn record(&mut self, kind: &str, fields: Value) -> Result<Head> {
+        let not_recorded = fields["denials_not_recorded"].as_u64().unwrap_or_default();
         let head = self.append(kind, fields)?;
         match kind {
             "tool.call" => self.counts.tool_calls += 1,
             "egress.intent" => self.counts.intents += 1,
             "denied" => self.counts.denials += 1,
+            "tool.result" => self.counts.denials += not_recorded,
             _ => {}
         }
         self.since_checkpoint += 1;
@@ -125,17 +130,28 @@ impl Session {
         record.insert("session".to_owned(), self.id.as_str().into());
         record.insert("type".to_owned(), kind.into());
         if let Value::Object(fields) = fields {
-            record.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
+            let present = fields.into_iter().filter(|(_, value)| !value.is_null());
+            record.extend(present.map(|(name, value)| (name, bounded(value))));
         }
         self.log.append(&record)
     }
 }
 
-/// Text that somebody else controls: one line, and capped.
-pub(crate) fn capped(text: &str) -> String {
-    let line = crate::log::one_line(text);
-    match line.char_indices().nth(MOST_CHARACTERS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
+/// A value as it goes on record: its texts are one line each, and capped. Grants, the one object, are the operator's.
+fn bounded(value: Value) -> Value {
+    match value {
+        Value::String(text) => capped(&text).into(),
+        Value::Array(items) => {
+            let more = items.len().saturating_sub(MOST_ITEMS);
+            let mut items: Vec<Value> = items.into_iter().take(MOST_ITEMS).map(bounded).collect();
+            items.extend((more > 0).then(|| format!("… and {more} more").into()));
+            Value::Array(items)
+        }
+        other => other,
     }
+}
+
+/// Text as one line, and capped.
+fn capped(text: &str) -> String {
+    log::excerpt(&log::one_line(text), MOST_CHARACTERS)
 }

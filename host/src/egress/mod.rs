@@ -27,7 +27,7 @@ mod record;
 
 pub use connect::{Resolve, SystemResolver};
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Denials};
 use crate::grants::{Check, Denial, Grants, Observed, Permit, RequestUrl};
 use crate::log;
 use crate::queue::Wait;
@@ -37,7 +37,7 @@ use record::{Answer, Line, Recorded};
 
 /// Denials of one call that the operator is told: the first ones say what is wrong, and a component can ask for
 /// thousands a second.
-const MOST_DENIALS_TOLD: usize = 16;
+const MOST_DENIALS_TOLD: u64 = 16;
 
 /// The most characters of a denial's reason: it goes into a result, and quotes what a component asked for.
 const MOST_REASON: usize = 500;
@@ -66,28 +66,27 @@ pub(crate) struct CallContext {
     pub(crate) scrubber: Scrubber,
     /// Requests tried so far, denied ones included: to be asked is work too.
     tried: AtomicUsize,
-    /// How many were denied so far, and the last of them.
-    denied: Mutex<(usize, Option<Denial>)>,
+    /// How many were denied so far.
+    denials: Denials,
+    /// The last of them.
+    last_denial: Mutex<Option<Denial>>,
 }
 
 impl CallContext {
-    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>) -> Self {
+    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>, denials: Denials) -> Self {
         let scrubber = Scrubber::new(placeholders.iter().filter_map(|placeholder| placeholder.secret.clone()));
-        Self { id, tool: tool.to_owned(), placeholders, scrubber, tried: AtomicUsize::new(0), denied: Mutex::default() }
+        let (tool, tried, last_denial) = (tool.to_owned(), AtomicUsize::new(0), Mutex::default());
+        Self { id, tool, placeholders, scrubber, tried, denials, last_denial }
     }
 
     /// What was denied last in this call.
     pub(crate) fn last_denial(&self) -> Option<Denial> {
-        self.denied.lock().ok()?.1.clone()
+        self.last_denial.lock().ok()?.clone()
     }
 
-    /// Remembers a denial, and says how many there were before it.
-    fn remember(&self, denial: Denial) -> usize {
-        let Ok(mut denied) = self.denied.lock() else { return 0 };
-        let (count, last) = &mut *denied;
-        *last = Some(denial);
-        *count += 1;
-        *count - 1
+    /// Remembers a denial for the call's result.
+    fn remember(&self, denial: Denial) {
+        *self.last_denial.lock().unwrap_or_else(PoisonError::into_inner) = Some(denial);
     }
 }
 
@@ -186,7 +185,7 @@ impl Egress {
         call: &CallContext,
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Error> {
-        let line = Line::of(&request);
+        let line = Line::of(&request, call);
         let limit = Duration::from_secs(self.grants.limits.request_seconds);
         let wait = Wait::new();
         let answer = tokio::time::timeout(limit, self.check_and_send(call, request, &wait)).await;
@@ -363,7 +362,10 @@ impl Egress {
     fn deny(&self, call: &CallContext, line: &Line, mut denial: Denial) -> Error {
         // It may quote what came back, at any length.
         denial.reason = log::excerpt(&call.scrubber.scrub_text(&denial.reason), MOST_REASON);
-        record::denied(&self.audit, call, line, &denial);
+        let before = call.denials.count();
+        if call.denials.is_recorded(before) {
+            record::denied(&self.audit, call, line, &denial);
+        }
         let error = match denial.check {
             Check::Address => Error::DestinationIpProhibited,
             Check::Deadline => Error::HttpResponseTimeout,
@@ -376,7 +378,8 @@ impl Egress {
         let hint = denial.missing_rule.as_ref().map_or_else(String::new, |rule| {
             format!("; hint: to allow it, add \"{rule}\" to `{}` under [tools] of a grant file", call.tool)
         });
-        match call.remember(denial).cmp(&MOST_DENIALS_TOLD) {
+        call.remember(denial);
+        match before.cmp(&MOST_DENIALS_TOLD) {
             Less => log::warn(&format!("{}: {line}: {text}{hint}", call.tool)),
             Equal => log::warn(&format!("{}: further denials in this call are not told", call.tool)),
             Greater => {}
