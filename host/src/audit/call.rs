@@ -75,7 +75,12 @@ impl<'a> CallRecord<'a> {
                 "call": id, "mcp.method.name": "tools/call", "gen_ai.tool.name": tool, "arguments": known,
                 "unknown_arguments": unknown,
             });
-            audit.record("tool.call", fields)?;
+            audit.record("tool.call", fields).inspect_err(|error| {
+                // It cannot be written either, but it is held.
+                let reason = format!("{error:#}");
+                let denied = json!({ "call": id, "gen_ai.tool.name": tool, "check": "audit", "reason": reason });
+                _ = audit.record("denied", denied);
+            })?;
         }
         Ok(Self { audit, id, tool, started: Instant::now(), denials: Denials::default(), ended: false })
     }
