@@ -2,7 +2,12 @@
 
 mod chain;
 mod content;
+#[cfg(target_os = "linux")]
+mod full_disk;
+#[cfg(unix)]
+mod killed;
 mod limits;
+mod together;
 mod trouble;
 
 use std::path::Path;

@@ -242,3 +242,12 @@ fn what_is_no_log_is_not_touched() {
         assert_eq!(fs::read_to_string(folder.log()).unwrap(), text);
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_synced_is_not_written() {
+    let device = Path::new("/dev/null");
+
+    assert!(Log::open(device, false, LARGE).is_ok());
+    assert!(Log::open(device, true, LARGE).is_err());
+}

@@ -76,9 +76,9 @@ impl<'a> Recorded<'a> {
         origin: &Origin,
         permit: &Permit<'_>,
     ) -> Result<Self, Denial> {
-        let recorded = Self { audit, call, number, started: Instant::now(), finished: false };
+        let recorded = || Self { audit, call, number, started: Instant::now(), finished: false };
         if !audit.is_on() {
-            return Ok(recorded);
+            return Ok(recorded());
         }
         let body = request.body();
         let key = call.placeholders.iter().any(|p| p.secret.is_some() && request.headers().contains_key(&p.header));
@@ -93,7 +93,7 @@ impl<'a> Recorded<'a> {
             "key": key,
         });
         match audit.record("egress.intent", fields) {
-            Ok(_) => Ok(recorded),
+            Ok(_) => Ok(recorded()),
             Err(error) => {
                 log::warn(&format!("{}: {error:#}", call.tool));
                 Err(Denial::new(Check::Audit, error.to_string()))
