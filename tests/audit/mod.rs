@@ -7,6 +7,7 @@ mod full_disk;
 #[cfg(unix)]
 mod killed;
 mod limits;
+mod long;
 mod together;
 mod trouble;
 

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) mod form;
 pub(crate) mod grants;
+pub(crate) mod long_log;
 
 /// How long a test waits for what must come: far longer than it takes, and short enough to be told.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

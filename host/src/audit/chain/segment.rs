@@ -39,8 +39,7 @@ impl Segment {
 
     /// Takes in what others appended, up to `size`, and closes what a crash left open.
     pub(super) fn catch_up(&mut self, size: u64) -> Result<()> {
-        let first = self.first_line()?;
-        if !first.ends_with(b"\n") && is_begun(&first) {
+        if self.head.is_none() && self.is_only_begun()? {
             // A crash in the first record: there is no chain yet that something could be missing from.
             self.file.set_len(0)?;
             self.size = 0;
@@ -103,6 +102,11 @@ impl Segment {
         let first = self.first_line()?;
         let link: Link<'_> = serde_json::from_slice(&first).context("its first line is no record")?;
         Ok(link.chain.context("its first record names no chain")?.to_owned())
+    }
+
+    fn is_only_begun(&self) -> Result<bool> {
+        let first = self.first_line()?;
+        Ok(!first.ends_with(b"\n") && is_begun(&first))
     }
 
     /// The first line, as far as a chain's first record goes.
