@@ -56,7 +56,10 @@ impl Server {
 /// A tool as MCP describes it. The hints follow from its granted routes: they are enforced, not claimed.
 pub(crate) fn describe(sandbox: &Sandbox, tool: &Tool) -> McpTool {
     let routes = sandbox.grants().routes(&tool.name);
-    let any = |methods: &[&str]| routes.iter().map(Route::method).any(|method| methods.contains(&method));
+    // While a component is being observed, its routes bind it to nothing.
+    let any = |methods: &[&str]| {
+        sandbox.is_observing() || routes.iter().map(Route::method).any(|method| methods.contains(&method))
+    };
     let annotations = ToolAnnotations::new()
         .read_only(!any(&["POST", "PUT", "PATCH", "DELETE"]))
         .destructive(any(&["PUT", "PATCH", "DELETE"]))
