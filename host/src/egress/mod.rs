@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 mod address;
@@ -68,12 +68,15 @@ pub(crate) struct CallContext {
     tried: AtomicUsize,
     /// How many were denied so far, and the last of them.
     denied: Mutex<(usize, Option<Denial>)>,
+    /// How many were answered so far, for whoever follows the call's progress.
+    answered: watch::Sender<u32>,
 }
 
 impl CallContext {
-    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>) -> Self {
+    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>, answered: watch::Sender<u32>) -> Self {
         let scrubber = Scrubber::new(placeholders.iter().filter_map(|placeholder| placeholder.secret.clone()));
-        Self { id, tool: tool.to_owned(), placeholders, scrubber, tried: AtomicUsize::new(0), denied: Mutex::default() }
+        let (tried, denied) = (AtomicUsize::new(0), Mutex::default());
+        Self { id, tool: tool.to_owned(), placeholders, scrubber, tried, denied, answered }
     }
 
     /// What was denied last in this call.
@@ -213,6 +216,7 @@ impl Egress {
             Ok((received, response)) => {
                 log::debug(&format!("{}: {rule}: {} from {}", call.tool, received.status, received.address));
                 recorded.answered(&received);
+                call.answered.send_modify(|count| *count += 1);
                 Ok(response)
             }
             Err(failure) => {

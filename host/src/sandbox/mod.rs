@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use wasmtime::component::{InstancePre, Val};
 use wasmtime::{Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
@@ -143,11 +143,17 @@ impl Sandbox {
 
     /// Runs a tool in an instance of its own.
     pub async fn call(&self, tool: &Tool, arguments: Map<String, Value>) -> Outcome {
-        self.call_on_record(tool, arguments).await.0
+        self.call_on_record(tool, arguments, &watch::Sender::new(0)).await.0
     }
 
-    /// [`Self::call`], and the head of the audit log once the result is on record.
-    pub(crate) async fn call_on_record(&self, tool: &Tool, arguments: Map<String, Value>) -> (Outcome, Option<Head>) {
+    /// [`Self::call`], and the head of the audit log once the result is on record. Meanwhile the answered requests are
+    /// counted.
+    pub(crate) async fn call_on_record(
+        &self,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+        answered: &watch::Sender<u32>,
+    ) -> (Outcome, Option<Head>) {
         let id = self.calls.fetch_add(1, Ordering::Relaxed);
         let record = match CallRecord::begin(self.egress.audit(), id, &tool.name, &arguments) {
             Ok(record) => record,
@@ -157,7 +163,7 @@ impl Sandbox {
                 return (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), None);
             }
         };
-        let (outcome, error_type) = self.call_in_time(id, tool, arguments).await;
+        let (outcome, error_type) = self.call_in_time(id, tool, arguments, answered).await;
         let head = record.end(error_type);
         (outcome, head)
     }
@@ -168,10 +174,11 @@ impl Sandbox {
         id: u64,
         tool: &Tool,
         arguments: Map<String, Value>,
+        answered: &watch::Sender<u32>,
     ) -> (Outcome, Option<&'static str>) {
         let limit = self.grants.limits.call_seconds;
         let (time, wait) = (Duration::from_secs(limit), Wait::new());
-        let call = tokio::time::timeout(time, self.call_unlimited(id, tool, arguments, &wait));
+        let call = tokio::time::timeout(time, self.call_unlimited(id, tool, arguments, answered, &wait));
         let (reason, error_type) = match call.await {
             Ok(Ok(outcome)) => {
                 let error_type = outcome.error_type();
@@ -205,13 +212,14 @@ impl Sandbox {
         id: u64,
         tool: &Tool,
         mut arguments: Map<String, Value>,
+        answered: &watch::Sender<u32>,
         wait: &Wait,
     ) -> Result<Outcome, Stopped> {
         let placeholders = self.take_secrets(&mut arguments).map_err(Stopped::Refused)?;
         let arguments = tool.arguments(&arguments).map_err(Stopped::Refused)?;
         let _running = wait.place(&self.running).await.map_err(|error| Stopped::Ended(anyhow!(error)))?;
         let _ticking = self.clock.tick();
-        let call = Arc::new(CallContext::new(id, &tool.name, placeholders));
+        let call = Arc::new(CallContext::new(id, &tool.name, placeholders, answered.clone()));
         let state = State::new(&self.grants, call.clone(), self.egress.clone());
         let _stderr = state.stderr().tell_at_the_end(call.clone());
         let returned = self.run(tool, arguments, state).await;
