@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 mod address;
@@ -66,17 +66,26 @@ pub(crate) struct CallContext {
     pub(crate) scrubber: Scrubber,
     /// Requests tried so far, denied ones included: to be asked is work too.
     tried: AtomicUsize,
-    /// How many were denied so far.
-    denials: Denials,
-    /// The last of them.
+    /// What is counted while it runs.
+    counters: Counters,
+    /// What was denied last.
     last_denial: Mutex<Option<Denial>>,
 }
 
+/// What others follow of a call while it runs.
+#[derive(Clone)]
+pub(crate) struct Counters {
+    /// Its denials, for the record of its end.
+    pub(crate) denials: Denials,
+    /// How many of its requests are answered, for whoever asked for its progress.
+    pub(crate) answered: watch::Sender<u32>,
+}
+
 impl CallContext {
-    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>, denials: Denials) -> Self {
+    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>, counters: Counters) -> Self {
         let scrubber = Scrubber::new(placeholders.iter().filter_map(|placeholder| placeholder.secret.clone()));
         let (tool, tried, last_denial) = (tool.to_owned(), AtomicUsize::new(0), Mutex::default());
-        Self { id, tool, placeholders, scrubber, tried, denials, last_denial }
+        Self { id, tool, placeholders, scrubber, tried, counters, last_denial }
     }
 
     /// What was denied last in this call.
@@ -229,6 +238,7 @@ impl Egress {
             Ok((received, response)) => {
                 log::debug(&format!("{}: {permit}: {} from {}", call.tool, received.status, received.address));
                 recorded.answered(&received);
+                call.counters.answered.send_modify(|count| *count += 1);
                 Ok(response)
             }
             Err(failure) => {
@@ -362,8 +372,8 @@ impl Egress {
     fn deny(&self, call: &CallContext, line: &Line, mut denial: Denial) -> Error {
         // It may quote what came back, at any length.
         denial.reason = log::excerpt(&call.scrubber.scrub_text(&denial.reason), MOST_REASON);
-        let before = call.denials.count();
-        if call.denials.is_recorded(before) {
+        let before = call.counters.denials.count();
+        if call.counters.denials.is_recorded(before) {
             record::denied(&self.audit, call, line, &denial);
         }
         let error = match denial.check {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use wasmtime::component::{InstancePre, Val};
 use wasmtime::{Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
@@ -18,10 +18,10 @@ mod imports;
 mod state;
 mod stderr;
 
-use crate::audit::{CallRecord, Denials, Head};
+use crate::audit::{CallRecord, Head};
 use crate::component::{Loaded, Returned, Tool};
 use crate::config::KeysPerCall;
-use crate::egress::{CallContext, Egress, Placeholder};
+use crate::egress::{CallContext, Counters, Egress, Placeholder};
 use crate::grants::{Check, Denial, Grants, Limits, Observed};
 use crate::log;
 use crate::queue::Wait;
@@ -172,11 +172,17 @@ impl Sandbox {
 
     /// Runs a tool in an instance of its own.
     pub async fn call(&self, tool: &Tool, arguments: Map<String, Value>) -> Outcome {
-        self.call_on_record(tool, arguments).await.0
+        self.call_on_record(tool, arguments, &watch::Sender::new(0)).await.0
     }
 
-    /// [`Self::call`], and the head of the audit log once the result is on record.
-    pub(crate) async fn call_on_record(&self, tool: &Tool, arguments: Map<String, Value>) -> (Outcome, Option<Head>) {
+    /// [`Self::call`], and the head of the audit log once the result is on record. Meanwhile the answered requests are
+    /// counted.
+    pub(crate) async fn call_on_record(
+        &self,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+        answered: &watch::Sender<u32>,
+    ) -> (Outcome, Option<Head>) {
         let id = self.calls.fetch_add(1, Ordering::Relaxed);
         let is_parameter = |name: &str| tool.parameters().any(|(parameter, _)| parameter == name);
         let record = match CallRecord::begin(self.egress.audit(), id, &tool.name, &arguments, is_parameter) {
@@ -187,7 +193,8 @@ impl Sandbox {
                 return (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), None);
             }
         };
-        let Ended { outcome, error_type, limit } = self.call_in_time(id, tool, arguments, record.denials()).await;
+        let counters = Counters { denials: record.denials(), answered: answered.clone() };
+        let Ended { outcome, error_type, limit } = self.call_in_time(id, tool, arguments, counters).await;
         if let (Some(limit), Outcome::Failure(reason)) = (limit, &outcome) {
             record.denied(limit, reason);
         }
@@ -195,10 +202,10 @@ impl Sandbox {
         (outcome, head)
     }
 
-    async fn call_in_time(&self, id: u64, tool: &Tool, arguments: Map<String, Value>, denials: Denials) -> Ended {
+    async fn call_in_time(&self, id: u64, tool: &Tool, arguments: Map<String, Value>, counters: Counters) -> Ended {
         let limit = self.grants.limits.call_seconds;
         let (time, wait) = (Duration::from_secs(limit), Wait::new());
-        let call = tokio::time::timeout(time, self.call_unlimited(id, tool, arguments, &wait, denials));
+        let call = tokio::time::timeout(time, self.call_unlimited(id, tool, arguments, &wait, counters));
         let (reason, error_type, limit) = match call.await {
             Ok(Ok(outcome)) => {
                 let error_type = outcome.error_type();
@@ -244,13 +251,13 @@ impl Sandbox {
         tool: &Tool,
         mut arguments: Map<String, Value>,
         wait: &Wait,
-        denials: Denials,
+        counters: Counters,
     ) -> Result<Outcome, Stopped> {
         let placeholders = self.take_secrets(&mut arguments).map_err(Stopped::Refused)?;
         let arguments = tool.arguments(&arguments).map_err(Stopped::Refused)?;
         let _running = wait.place(&self.running).await.map_err(|error| Stopped::Ended(anyhow!(error)))?;
         let _ticking = self.clock.tick();
-        let call = Arc::new(CallContext::new(id, &tool.name, placeholders, denials));
+        let call = Arc::new(CallContext::new(id, &tool.name, placeholders, counters));
         let state = State::new(&self.grants, call.clone(), self.egress.clone());
         let _stderr = state.stderr().tell_at_the_end(call.clone());
         let returned = self.run(tool, arguments, state).await;
