@@ -1,6 +1,7 @@
 //! What verification finds.
 
 use std::fs;
+use std::path::Path;
 
 use reference_gateway::Gateway;
 use serde_json::json;
@@ -155,6 +156,35 @@ fn a_rotated_log_verifies_as_a_whole_and_tells_when_a_part_is_missing() {
     assert_eq!(audit(["verify", names[0], names[1], names[2]]).status.code(), Some(0));
     assert_eq!(audit(["verify", names[1], names[2]]).status.code(), Some(2));
     assert_eq!(audit(["verify", names[0], names[2]]).status.code(), Some(1));
+    // Counting goes across files, too: a request may be answered in the file after the one that announces it.
+    client.server.close_stdin();
+    client.server.wait();
+    let summary = audit(["summary", names[0], names[1], names[2], "--json"]).json();
+    assert_eq!(summary["calls"], json!({ "list_models": calls }));
+    for row in summary["routes"].as_array().unwrap() {
+        assert_eq!((&row["allowed"], &row["errors"]), (&json!(calls), &json!(0)), "{row}");
+        assert!(row["p95_ms"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    let mut answered = 0;
+    for name in &names {
+        answered += of_type(&records(Path::new(name)), "egress.outcome").len();
+    }
+    assert_eq!(answered, 2 * calls);
+}
+
+#[test]
+fn what_has_no_record_is_incomplete_and_what_is_no_log_is_broken() {
+    for (bytes, code, said) in [
+        (&b""[..], 2, "there is no record"),
+        (b"{\"v\":1,\"seq\":0,", 2, "was cut off"),
+        (b"hello\n", 1, "it is no record"),
+        (b"{}\n", 1, "it is no record"),
+        (&vec![b'x'; (16 << 20) + 1], 1, "longer than any record"),
+    ] {
+        let (found, text) = verdict(bytes);
+        assert_eq!(found, code, "{text}");
+        assert!(text.contains(said), "{text}");
+    }
 }
 
 #[test]

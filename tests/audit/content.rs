@@ -75,6 +75,28 @@ fn no_key_no_body_and_no_query_value_is_on_record() {
 }
 
 #[test]
+fn a_key_in_the_wrong_place_is_not_on_record_either() {
+    let gateway = Gateway::start();
+    let start = recorded(&gateway);
+    let log = start.path("audit.jsonl");
+    let mut client = start.connect(Era::Legacy);
+    let [alice, bob] = ["alice", "bob"].map(|user| gateway.key(user).to_owned());
+
+    // As an alias it is a segment of a path, as an argument's name it is nothing that the tool knows.
+    client.call("delete_mapping", json!({ "alias": alice })).failure();
+    client.call("delete_mapping", json!({ "alias": bob, "api_key": bob })).failure();
+    client.call("list_models", json!({ bob.as_str(): 1, "x\n{\"seq\":1}": 2, "search": "x" }));
+
+    let records = records(&log);
+    let text = std::fs::read_to_string(log).unwrap();
+    assert!(!text.contains(&alice) && !text.contains(&bob), "a key is on record: {text}");
+    let paths: Vec<_> = of_type(&records, "egress.intent").iter().map(|record| record["url.path"].clone()).collect();
+    assert_eq!(paths, ["/api/v1/model-mappings/[redacted]"; 2]);
+    let call = of_type(&records, "tool.call")[2];
+    assert_eq!((&call["arguments"], &call["unknown_arguments"]), (&json!(["search"]), &json!(2)));
+}
+
+#[test]
 fn a_redaction_is_counted() {
     let gateway = Gateway::start();
     gateway.fault(Fault::new(When::get("/api/v1/model-mappings").always(), What::EchoKey));

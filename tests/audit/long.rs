@@ -9,7 +9,7 @@ use crate::support::{Ran, Start, long_log};
 /// Records of the log: some 45 MB.
 const RECORDS: u64 = 100_000;
 
-/// The memory that reading it may take, in KiB: a half of what it has itself, and three times what it takes.
+/// The memory that reading it may take, in KiB: twice what it takes, and half of what whoever held it all would.
 #[cfg(target_os = "linux")]
 const MOST_KIB: u64 = 24 << 10;
 

@@ -2,6 +2,7 @@
 
 mod chain;
 mod content;
+mod following;
 #[cfg(target_os = "linux")]
 mod full_disk;
 #[cfg(unix)]

@@ -1,11 +1,13 @@
 //! The log when it cannot be written, and when the server is killed.
 
 use std::fs;
+use std::time::Duration;
 
-use reference_gateway::Gateway;
+use reference_gateway::{Fault, Gateway, What, When};
 use serde_json::json;
 
 use super::{of_type, recorded, records};
+use crate::hostile_suite::probe::{GRANTS, World};
 use crate::support::{Era, Start};
 
 #[test]
@@ -23,6 +25,46 @@ fn what_cannot_be_put_on_record_is_not_done() {
     assert!(failed.failure().contains("the audit log"), "{}", failed.failure());
     client.server.wait_for_stderr("it is gone");
     assert_eq!(gateway.requests().len(), requests);
+}
+
+#[test]
+fn a_request_over_a_kept_connection_is_on_record_before_it_is_sent() {
+    let mut world = World::with(GRANTS, |start, _| start.args(["--audit-log", "audit.jsonl"]));
+    let attempt = world.attempt();
+    assert!(!world.try_as("fetch", &attempt).failed);
+    world.granted.clear_requests();
+    // The first of two requests is answered late: the log goes while it is under way.
+    world.granted.fault(Fault::new(When::any(), What::Delay(Duration::from_secs(1))));
+    let arguments = json!({ "name": "fetch", "arguments": { "attempt": attempt.set("repeat", 2).0 } });
+    let call = world.client.request("tools/call", arguments);
+    world.client.server.send(&call);
+    world.granted.wait_until("the first is there", |granted| granted.requests().len() == 1);
+    fs::remove_file(world.client.server.path("audit.jsonl")).unwrap();
+
+    let answer = world.client.server.receive();
+
+    assert!(answer["result"].to_string().contains("by the check `audit`"), "{answer}");
+    assert_eq!((world.granted.requests().len(), world.granted.connections()), (1, 1));
+}
+
+#[test]
+fn a_log_that_another_process_does_not_let_go_denies_and_does_not_hang() {
+    let gateway = Gateway::start();
+    let start = recorded(&gateway);
+    let log = start.path("audit.jsonl");
+    let mut client = start.connect(Era::Legacy);
+    client.call("list_models", json!({})).answer();
+    let requests = gateway.requests().len();
+
+    let held = fs::File::open(&log).unwrap();
+    held.lock().unwrap();
+    client.call("list_models", json!({})).failure();
+    client.server.wait_for_stderr("another process has held it");
+    assert_eq!(gateway.requests().len(), requests);
+    held.unlock().unwrap();
+
+    client.call("list_models", json!({})).answer();
+    assert_eq!(of_type(&records(&log), "denied").len(), 1);
 }
 
 #[test]

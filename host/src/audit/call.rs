@@ -75,12 +75,14 @@ impl<'a> CallRecord<'a> {
                 "call": id, "mcp.method.name": "tools/call", "gen_ai.tool.name": tool, "arguments": known,
                 "unknown_arguments": unknown,
             });
-            audit.record("tool.call", fields).inspect_err(|error| {
-                // It cannot be written either, but it is held.
+            if let Err(error) = audit.record("tool.call", fields) {
                 let reason = format!("{error:#}");
-                let denied = json!({ "call": id, "gen_ai.tool.name": tool, "check": "audit", "reason": reason });
-                _ = audit.record("denied", denied);
-            })?;
+                audit.hold(
+                    "denied",
+                    json!({ "call": id, "gen_ai.tool.name": tool, "check": "audit", "reason": reason }),
+                );
+                return Err(error);
+            }
         }
         Ok(Self { audit, id, tool, started: Instant::now(), denials: Denials::default(), ended: false })
     }

@@ -114,17 +114,30 @@ impl Audit {
         let mut session = log.lock().unwrap_or_else(PoisonError::into_inner);
         session.record(kind, fields).map(Some)
     }
+
+    /// Keeps the record of what was refused because nothing could be written.
+    fn hold(&self, kind: &str, fields: Value) {
+        if let Some(log) = &self.log {
+            log.lock().unwrap_or_else(PoisonError::into_inner).hold(kind, fields);
+        }
+    }
 }
 
 impl Session {
     fn record(&mut self, kind: &str, fields: Value) -> Result<Head> {
         let recorded = self.write_held().and_then(|()| self.record_now(kind, &fields));
-        if recorded.is_err() && tells_what_happened(kind) && self.held.len() < MOST_HELD {
-            let mut fields = fields;
+        if recorded.is_err() && tells_what_happened(kind) {
+            self.hold(kind, fields);
+        }
+        recorded
+    }
+
+    /// Keeps the record of what has happened, until something can be written again.
+    fn hold(&mut self, kind: &str, mut fields: Value) {
+        if self.held.len() < MOST_HELD {
             fields["happened"] = humantime::format_rfc3339_micros(SystemTime::now()).to_string().into();
             self.held.push_back((kind.to_owned(), fields));
         }
-        recorded
     }
 
     fn write_held(&mut self) -> Result<()> {

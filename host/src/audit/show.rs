@@ -1,6 +1,6 @@
 //! A log as a readable timeline.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::chain::identity;
 use crate::log::one_line;
 
 /// How often a followed file is looked at.
@@ -26,27 +27,47 @@ pub(crate) struct Filter {
     pub(crate) until: Option<String>,
 }
 
-/// Writes the records of a file that pass the filter, one a line; with `follow`, goes on with what is appended.
+/// Writes the records of a file that pass the filter, one a line; with `follow`, goes on with what is appended, and with
+/// the next file when this one is rotated.
 ///
 /// # Errors
 ///
 /// When the file cannot be read, or `output` cannot be written.
 pub(crate) fn show(file: &Path, filter: &Filter, follow: bool, output: &mut impl Write) -> Result<()> {
     let name = || format!("cannot read `{}`", file.display());
-    let mut input = BufReader::new(File::open(file).with_context(name)?);
+    let open = || File::open(file).with_context(name);
+    let mut input = BufReader::new(open()?);
     let mut line = Vec::new();
+    let mut rotated = false;
     loop {
         let read = input.read_until(b'\n', &mut line).with_context(name)?;
         if line.last() == Some(&b'\n') {
             show_line(&line, filter, output)?;
             line.clear();
-        } else if read == 0 {
-            if !follow {
-                return Ok(());
-            }
+        } else if read > 0 {
+            // The rest of the line is still to come.
+        } else if !follow {
+            return Ok(());
+        } else if rotated {
+            // It was read to its end after that was seen: nobody writes to it any more.
+            input = BufReader::new(open()?);
+            line.clear();
+            rotated = false;
+        } else {
             output.flush()?;
-            std::thread::sleep(FOLLOW_EVERY);
+            rotated = is_rotated(file, input.get_ref());
+            if !rotated {
+                std::thread::sleep(FOLLOW_EVERY);
+            }
         }
+    }
+}
+
+/// Whether the path names another file by now.
+fn is_rotated(path: &Path, open: &File) -> bool {
+    match (fs::metadata(path), open.metadata()) {
+        (Ok(named), Ok(open)) => identity(&named) != identity(&open),
+        _ => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Verifying a log: every line's hash and number, in constant memory.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::chain::{Head, Link, NOTHING, is_summed};
 use crate::digest::{hexadecimal, sha256};
+
+/// The most bytes of a line: far more than the largest grants take. What is longer is not read into memory.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// What became of a verification.
 #[derive(Debug)]
@@ -102,11 +105,12 @@ fn verify_file(walk: &mut Walk<'_>, file: &Path, is_last: bool) -> Result<Option
     loop {
         number += 1;
         line.clear();
-        if input.read_until(b'\n', &mut line).with_context(name)? == 0 {
+        if input.by_ref().take(MOST_BYTES).read_until(b'\n', &mut line).with_context(name)? == 0 {
             break;
         }
         let step = match line.last() {
             Some(b'\n') => walk.line(&line),
+            _ if line.len() as u64 == MOST_BYTES => Err("it is longer than any record".to_owned()),
             _ if is_last => {
                 walk.cut = Some(format!("its last line, {number}, was cut off after {} bytes", line.len()));
                 break;
@@ -120,6 +124,8 @@ fn verify_file(walk: &mut Walk<'_>, file: &Path, is_last: bool) -> Result<Option
     }
     if walk.torn.is_some() {
         walk.cut = walk.cut.take().or(Some(format!("its line {} is no record, and nothing follows it", number - 1)));
+    } else if is_last && before.is_empty() {
+        walk.cut = walk.cut.take().or(Some(format!("there is no record in `{}`", file.display())));
     } else if is_last && !is_summed(&before) {
         let reason = "its `sum` is not the hash of what stands before it: the last record was changed".to_owned();
         return Ok(Some(Verdict::Broken { file: file.to_owned(), line: number - 1, reason }));

@@ -1,10 +1,11 @@
 //! The file: records appended under a lock, each with the hash of the line before it.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 mod line;
@@ -15,7 +16,15 @@ pub(crate) use line::Head;
 pub(super) use line::{Link, NOTHING, is_summed};
 
 use crate::digest::hexadecimal;
+pub(super) use segment::identity;
 use segment::{Segment, object};
+
+/// How long to wait for another process that writes a record: it takes far less than a millisecond, or as long as a slow
+/// disk needs with `--audit-sync`. Whoever holds the file longer was stopped, and would stop everybody else.
+const LOCK_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often to look meanwhile: about as long as a record takes.
+const LOCK_EVERY: Duration = Duration::from_micros(50);
 
 /// A log that is open for appending.
 pub(super) struct Log {
@@ -53,7 +62,7 @@ impl Log {
     /// is the one that the path names.
     fn locked<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         loop {
-            self.segment.file.lock()?;
+            lock(&self.segment.file)?;
             let named = fs::metadata(&self.path).context("it is gone");
             match named {
                 Ok(named) if self.segment.is(&named) => {
@@ -168,7 +177,20 @@ impl Log {
     /// Makes a new name as durable as what is written under it. Where a folder cannot be synced, the system does it
     /// by itself.
     fn sync_folder(&self) {
-        _ = fs::File::open(Path::new(".").join(self.folder())).and_then(|folder| folder.sync_all());
+        _ = File::open(Path::new(".").join(self.folder())).and_then(|folder| folder.sync_all());
+    }
+}
+
+/// Locks a file, and waits for that as long as anybody may need for a record.
+fn lock(file: &File) -> Result<()> {
+    let since = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_WITHIN => std::thread::sleep(LOCK_EVERY),
+            Err(TryLockError::WouldBlock) => bail!("another process has held it for {LOCK_WITHIN:?}"),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
     }
 }
 

@@ -148,14 +148,15 @@ fn open_for_append(path: &Path) -> Result<File> {
     options.open(path).with_context(|| format!("cannot open `{}`", path.display()))
 }
 
+/// What tells two files apart, whatever their names.
 #[cfg(unix)]
-fn identity(metadata: &Metadata) -> (u64, u64) {
+pub(in crate::audit) fn identity(metadata: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
     (metadata.dev(), metadata.ino())
 }
 
 /// Elsewhere the name is the file: nobody else rotates it.
 #[cfg(not(unix))]
-fn identity(_metadata: &Metadata) -> (u64, u64) {
+pub(in crate::audit) fn identity(_metadata: &Metadata) -> (u64, u64) {
     (0, 0)
 }
