@@ -4,6 +4,7 @@ mod calling;
 mod cancelling;
 mod concurrency;
 mod ending;
+mod going_away;
 mod handshake;
 mod lines;
 mod listing;
