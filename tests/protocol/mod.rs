@@ -2,6 +2,7 @@
 
 mod calling;
 mod cancelling;
+mod clients;
 mod concurrency;
 mod ending;
 mod going_away;
