@@ -104,7 +104,7 @@ fn opened(version: Version) -> (Gateway, Server) {
 fn in_every_version(check: impl Fn(&Server)) {
     for version in VERSIONS {
         // Shown if the check fails.
-        println!("{version:?}");
+        eprintln!("{version:?}");
         check(&opened_with(Start::bare(), version));
     }
 }

@@ -83,8 +83,7 @@ impl Lines {
     fn admit(&self, mut message: RxJsonRpcMessage<RoleServer>, bytes: usize) -> Parsed {
         match &mut message {
             JsonRpcMessage::Request(request) => {
-                if !self.start(request, bytes) {
-                    let error = ErrorData::invalid_request("a request with this id is still being answered", None);
+                if let Some(error) = self.start(request, bytes) {
                     return Parsed::Refused(Some(request.id.clone().into_json_value()), error);
                 }
             }
@@ -102,15 +101,17 @@ impl Lines {
         Parsed::Message(Box::new(message))
     }
 
-    /// Numbers a request and its progress token; not one whose id is in use.
-    fn start(&self, request: &mut JsonRpcRequest<ClientRequest>, bytes: usize) -> bool {
+    /// Numbers a request and its progress token; or says why not.
+    fn start(&self, request: &mut JsonRpcRequest<ClientRequest>, bytes: usize) -> Option<ErrorData> {
         let token = request.request.get_meta().get_progress_token();
-        let Some(number) = lock(&self.in_flight).start(&request.id, token.clone(), bytes) else { return false };
+        let Some(number) = lock(&self.in_flight).start(&request.id, token.clone(), bytes) else {
+            return Some(ErrorData::invalid_request("a request with this id is still being answered", None));
+        };
         if token.is_some() {
             request.request.get_meta_mut().set_progress_token(ProgressToken(number.clone()));
         }
         request.id = number;
-        true
+        None
     }
 
     /// Puts the client's id in the place of a number; none if the request was cancelled.
