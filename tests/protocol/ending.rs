@@ -12,7 +12,7 @@ use super::{LEGACY, MODERN, ask, call, opened, request, sign_of_life, start_call
 use crate::support::{PATIENCE, Server, Start, initialize};
 
 /// How soon the process has to end.
-const SOON: Duration = Duration::from_secs(2);
+pub(super) const SOON: Duration = Duration::from_secs(2);
 
 pub(super) fn signal(process: u32, signal: Signal) {
     let process = i32::try_from(process).ok().and_then(Pid::from_raw).expect("a process id");
@@ -148,6 +148,25 @@ fn two_signals_in_a_row_are_one_wish() {
 }
 
 #[test]
+fn a_third_signal_ends_the_server_at_once() {
+    let gateway = Gateway::start();
+    gateway.fault(Fault::new(When::any(), What::Silence));
+    let mut child = spawn(&Start::on(&gateway, "alice"));
+    writeln!(child.stdin.as_mut().unwrap(), "{}", update(MODERN, 1)).unwrap();
+    gateway.wait_until("the call is under way", |gateway| gateway.requests().len() == 1);
+
+    let since = Instant::now();
+    // More than three, as two of a kind may be taken for one.
+    while child.try_wait().unwrap().is_none() && since.elapsed() < PATIENCE {
+        signal(child.id(), Signal::TERM);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    assert!(since.elapsed() < Duration::from_secs(1), "the call in flight was waited for");
+    assert_eq!(assert_child_ends(&mut child, since), b"");
+}
+
+#[test]
 fn requests_before_the_end_of_input_are_all_answered_in_whole_lines() {
     let gateway = Gateway::start();
     let mut lines = format!("{}\n", initialize("2025-11-25"));
@@ -177,7 +196,7 @@ fn requests_before_the_end_of_input_are_all_answered_in_whole_lines() {
 #[test]
 fn a_server_that_is_stopped_while_it_writes_leaves_no_half_line() {
     let start = Start::bare();
-    for pause in [1, 5, 20, 50] {
+    for (pause, wish) in [1, 5, 20, 50].into_iter().flat_map(|pause| [(pause, Signal::INT), (pause, Signal::TERM)]) {
         let mut child = spawn(&start);
         let mut stdin = child.stdin.take().unwrap();
         let id = child.id();
@@ -189,7 +208,7 @@ fn a_server_that_is_stopped_while_it_writes_leaves_no_half_line() {
         std::thread::sleep(Duration::from_millis(pause));
 
         let since = Instant::now();
-        signal(id, Signal::TERM);
+        signal(id, wish);
 
         let text = assert_child_ends(&mut child, since);
         writing.join().unwrap();
@@ -197,48 +216,9 @@ fn a_server_that_is_stopped_while_it_writes_leaves_no_half_line() {
     }
 }
 
-fn spawn(start: &Start) -> Child {
+pub(super) fn spawn(start: &Start) -> Child {
     let mut command = start.command();
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
-}
-
-#[test]
-fn a_client_that_reads_no_more_ends_the_server_at_the_next_answer() {
-    let mut child = spawn(&Start::bare());
-    let mut stdin = child.stdin.take().unwrap();
-    let ping = format!("{}\n", sign_of_life(LEGACY, 1));
-    stdin.write_all(ping.as_bytes()).unwrap();
-    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-
-    let since = Instant::now();
-    drop(child.stdout.take());
-    // Once does not do: a process that another test is starting may hold a copy of the pipe until it runs.
-    while child.try_wait().unwrap().is_none() && since.elapsed() < PATIENCE {
-        _ = stdin.write_all(ping.as_bytes());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-
-    // With a code: a signal would have ended it without one.
-    assert_child_ends(&mut child, since);
-}
-
-#[test]
-fn a_client_that_vanishes_with_a_call_in_flight_takes_the_server_and_its_request_along() {
-    for version in [LEGACY, MODERN] {
-        let gateway = Gateway::start();
-        gateway.fault(Fault::new(When::any(), What::Silence));
-        let mut child = spawn(&Start::on(&gateway, "alice"));
-        let mut stdin = child.stdin.take().unwrap();
-        write!(stdin, "{}\n{}\n", initialize("2025-11-25"), update(version, 1)).unwrap();
-        gateway.wait_until("the call is under way", |gateway| gateway.requests().len() == 1);
-
-        let since = Instant::now();
-        drop(child.stdout.take());
-        drop(stdin);
-
-        assert_child_ends(&mut child, since);
-        gateway.wait_until("its connection is closed", |gateway| gateway.open_connections() == 0);
-    }
 }
 
 #[test]

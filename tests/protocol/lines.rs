@@ -243,6 +243,18 @@ fn the_last_line_is_served_even_without_a_line_break() {
 }
 
 #[test]
+fn half_a_line_before_the_end_is_refused_to_its_id() {
+    in_every_version(|server| {
+        server.send_bytes(br#"{"jsonrpc":"2.0","id":"half","method":"tools/call","params":{"name":"list_mo"#);
+        server.close_stdin();
+        let answer = server.receive();
+        assert_sound(&answer);
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("half"), &json!(-32700)));
+        assert!(server.wait().success());
+    });
+}
+
+#[test]
 fn unknown_fields_are_no_matter() {
     in_every_version(|server| {
         let mut list = request(MODERN, 1, "tools/list", json!({ "extra": [1, null] }));

@@ -2,8 +2,10 @@
 
 mod calling;
 mod cancelling;
+mod clients;
 mod concurrency;
 mod ending;
+mod going_away;
 mod handshake;
 mod lines;
 mod listing;
@@ -102,7 +104,7 @@ fn opened(version: Version) -> (Gateway, Server) {
 fn in_every_version(check: impl Fn(&Server)) {
     for version in VERSIONS {
         // Shown if the check fails.
-        println!("{version:?}");
+        eprintln!("{version:?}");
         check(&opened_with(Start::bare(), version));
     }
 }

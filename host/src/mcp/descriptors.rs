@@ -32,6 +32,24 @@ pub(super) fn take_stdout() -> io::Result<File> {
     Ok(File::from(protocol))
 }
 
+/// Waits until nobody can read any more what is written to this, and says so; not where that cannot be seen.
+#[cfg(unix)]
+pub(super) fn is_closed_at_last(output: &File) -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut descriptors = [PollFd::new(output, PollFlags::empty())];
+    loop {
+        match poll(&mut descriptors, None) {
+            Err(rustix::io::Errno::INTR) => {}
+            polled => return polled.is_ok() && descriptors[0].revents().intersects(PollFlags::ERR | PollFlags::HUP),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_closed_at_last(_output: &File) -> bool {
+    false
+}
+
 /// Whether nobody can write to stdin any more, even if there is still something to be read.
 #[cfg(unix)]
 pub(super) fn stdin_is_abandoned() -> bool {

@@ -1,5 +1,6 @@
 //! MCP: the tools of a sandbox, served over stdin and stdout to clients of both eras.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(crate) async fn serve(server: Server) -> Result<()> {
     let output = descriptors::take_stdout().context("cannot set up stdout")?;
     let ending = Ending::default();
+    end_with_the_output(output.try_clone().context("cannot set up stdout")?, ending.over.clone());
     let (sender, written) = lines::write(output, ending.over.clone());
     tokio::spawn(stop_on_signals(ending.stop.clone()));
     let transport = transport::Lines::new(lines::read(io::stdin()), sender, ending.clone());
@@ -44,6 +46,15 @@ pub(crate) async fn serve(server: Server) -> Result<()> {
     // The thread ends once everything is written, or after the line that it is at.
     _ = written.recv_timeout(LAST_WORDS);
     Ok(())
+}
+
+/// Watches for a client that closes its end: nobody is there for an answer, even if there is none to be written now.
+fn end_with_the_output(output: File, over: CancellationToken) {
+    std::thread::spawn(move || {
+        if descriptors::is_closed_at_last(&output) {
+            over.cancel();
+        }
+    });
 }
 
 /// The first signal ends the input; calls in flight get the time that they get at its end. The third ends the

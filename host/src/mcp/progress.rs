@@ -9,8 +9,9 @@ use rmcp::{Peer, RoleServer};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// The time between two words on a call: as often as a person can read, however fast the requests are answered.
-const BETWEEN_STEPS: Duration = Duration::from_millis(100);
+/// The time between two words on a call: short enough for a list of a few pages to be followed, and no flood from a
+/// component that asks for many small things.
+const BETWEEN_STEPS: Duration = Duration::from_millis(10);
 
 /// The progress of one call: how many of its requests are answered.
 pub(super) struct Progress {

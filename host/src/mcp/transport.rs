@@ -83,8 +83,7 @@ impl Lines {
     fn admit(&self, mut message: RxJsonRpcMessage<RoleServer>, bytes: usize) -> Parsed {
         match &mut message {
             JsonRpcMessage::Request(request) => {
-                if !self.start(request, bytes) {
-                    let error = ErrorData::invalid_request("a request with this id is still being answered", None);
+                if let Some(error) = self.start(request, bytes) {
                     return Parsed::Refused(Some(request.id.clone().into_json_value()), error);
                 }
             }
@@ -102,15 +101,17 @@ impl Lines {
         Parsed::Message(Box::new(message))
     }
 
-    /// Numbers a request and its progress token; not one whose id is in use.
-    fn start(&self, request: &mut JsonRpcRequest<ClientRequest>, bytes: usize) -> bool {
+    /// Numbers a request and its progress token; or says why not.
+    fn start(&self, request: &mut JsonRpcRequest<ClientRequest>, bytes: usize) -> Option<ErrorData> {
         let token = request.request.get_meta().get_progress_token();
-        let Some(number) = lock(&self.in_flight).start(&request.id, token.clone(), bytes) else { return false };
+        let Some(number) = lock(&self.in_flight).start(&request.id, token.clone(), bytes) else {
+            return Some(ErrorData::invalid_request("a request with this id is still being answered", None));
+        };
         if token.is_some() {
             request.request.get_meta_mut().set_progress_token(ProgressToken(number.clone()));
         }
         request.id = number;
-        true
+        None
     }
 
     /// Puts the client's id in the place of a number; none if the request was cancelled.
@@ -120,12 +121,14 @@ impl Lines {
         Some(id)
     }
 
-    /// Says how far a call is, if it is still under way and the client keeps up with reading: this is not worth a wait.
+    /// Says how far a call is, if it still is under way. That is not worth a wait, nor the room of one: it is dropped
+    /// when another line is still to be written.
     fn tell(&self, notification: &mut JsonRpcNotification<ServerNotification>) {
         let ServerNotification::ProgressNotification(progress) = &mut notification.notification else { return };
         let Some(token) = lock(&self.in_flight).token(&progress.params.progress_token.0) else { return };
         progress.params.progress_token = token;
-        if let Ok(line) = to_line(notification) {
+        let idle = self.output.capacity() == self.output.max_capacity();
+        if let Some(line) = idle.then(|| to_line(notification).ok()).flatten() {
             _ = self.output.try_send(line);
         }
     }
@@ -237,4 +240,40 @@ fn to_line(message: &impl serde::Serialize) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use rmcp::model::{ProgressNotification, ProgressNotificationParam};
+
+    use super::*;
+
+    const CALL: &str = r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x","_meta":{
+        "progressToken":"t","io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+
+    /// A step of the first request that was read.
+    fn step(progress: f64) -> TxJsonRpcMessage<RoleServer> {
+        let token = ProgressToken(RequestId::Number(1));
+        let step = ProgressNotification::new(ProgressNotificationParam::new(token, progress));
+        JsonRpcMessage::notification(ServerNotification::ProgressNotification(step))
+    }
+
+    #[test]
+    fn progress_is_told_by_the_clients_token_while_nothing_else_waits_and_until_the_request_is_over() {
+        let (output, mut written) = mpsc::channel(4);
+        let mut lines = Lines::new(mpsc::channel(1).1, output, Ending::default());
+        assert!(lines.read(Line::Complete(CALL.into())).is_some());
+
+        drop(lines.send(step(1.0)));
+        drop(lines.send(step(2.0)));
+        let told: Value = serde_json::from_slice(&written.try_recv().unwrap()).unwrap();
+        assert_eq!(told["params"], json!({ "progressToken": "t", "progress": 1.0 }));
+        assert!(written.try_recv().is_err(), "the second one found the first one waiting");
+
+        drop(lines.send(step(3.0)));
+        assert!(written.try_recv().is_ok());
+        lock(&lines.in_flight).cancel(&RequestId::String("a".into()));
+        drop(lines.send(step(4.0)));
+        assert!(written.try_recv().is_err(), "it was cancelled");
+    }
 }

@@ -19,7 +19,7 @@ export class Child {
     this.#process.stdin.on('error', () => {});
     this.ended = once(this.#process, 'close');
     createInterface({ input: this.#process.stdout }).on('line', (line) => this.#hear(line));
-    this.ended.then(() => this.#waiting.forEach(({ wake }) => wake({ done: true })));
+    this.ended.then(() => this.#waiting.forEach(({ hear }) => hear(undefined)));
   }
 
   send(message) {
@@ -39,20 +39,21 @@ export class Child {
       wake();
     };
     const token = message.params?._meta?.progressToken;
-    this.#waiting.set(JSON.stringify(message.id), { hear, token, wake: () => hear(undefined) });
+    this.#waiting.set(JSON.stringify(message.id), { hear, token });
     this.send(message);
     for (;;) {
       if (!said.length) await new Promise((woken) => { wake = woken; });
       const line = said.shift();
-      if (line === undefined) throw new Error('the server ended without an answer');
+      if (line === undefined) throw new Error('there will be no answer');
       yield line;
       if (line.method === undefined) return;
     }
   }
 
   cancel(requestId) {
-    this.#waiting.delete(JSON.stringify(requestId));
     this.send({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } });
+    this.#waiting.get(JSON.stringify(requestId))?.hear(undefined);
+    this.#waiting.delete(JSON.stringify(requestId));
   }
 
   /** Ends its input, and waits for its end; one that takes too long is killed, and that is an error. */

@@ -122,6 +122,18 @@ class Checks:
     async def delete_mapping_well(self):
         assert (await self.good("delete_mapping", alias=ALIAS))["alias"] == ALIAS
 
+    async def progress_is_told_to_who_asks_for_it(self):
+        steps = []
+
+        async def step(progress, total, message):
+            steps.append((progress, message))
+
+        # A call may be over before there is something to say.
+        for _ in range(50):
+            if not steps:
+                await self.client.call_tool("list_models", {}, progress_callback=step)
+        assert steps and all(progress > 0 and message.endswith("answered") for progress, message in steps), steps
+
     async def an_unknown_tool_is_an_error_of_the_protocol(self):
         try:
             await self.call("no_such_tool")
