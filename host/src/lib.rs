@@ -26,6 +26,7 @@ mod mcp;
 mod queue;
 pub mod sandbox;
 mod secret;
+mod text;
 
 use audit::Audit;
 use cli::{Cli, Command, GrantsCommand};
