@@ -59,7 +59,8 @@ mod mcp {
     /// Whether it is a notification that makes no sense, or an answer.
     fn asks_nothing(message: &Value) -> bool {
         let is_answer = message.get("result").is_some() || message.get("error").is_some();
-        message["jsonrpc"] == "2.0" && if message["method"].is_string() { message.get("id").is_none() } else { is_answer }
+        message["jsonrpc"] == "2.0"
+            && if message["method"].is_string() { message.get("id").is_none() } else { is_answer }
     }
 }
 

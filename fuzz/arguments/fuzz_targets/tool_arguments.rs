@@ -5,15 +5,13 @@
 
 use std::sync::LazyLock;
 
-use component::value::{read_fields, to_json};
 use component::schema::{is_representable, object_schema};
+use component::value::{read_fields, to_json};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
-use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Type, Val};
 use wasmtime::Engine;
-use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
-use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, Type, Val};
 
 #[allow(dead_code, unreachable_pub, reason = "the host's own")]
 #[path = "../../../host/src/component"]
@@ -24,7 +22,11 @@ mod component {
 #[path = "tool_arguments/conform.rs"]
 mod conform;
 
-const WORLDS: [&str; 2] = [include_str!("../../../wit/world.wit"), include_str!("../every_type.wit")];
+/// The compiled components that the build script made, each with a world and nothing in it.
+static COMPONENTS: [&[u8]; 2] = [
+    include_bytes!(concat!(env!("OUT_DIR"), "/world.cwasm")),
+    include_bytes!(concat!(env!("OUT_DIR"), "/every_type.cwasm")),
+];
 
 /// A function's parameters, and the schema of its arguments.
 struct Function {
@@ -32,28 +34,26 @@ struct Function {
     schema: Value,
 }
 
-static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| WORLDS.iter().flat_map(|wit| functions(wit)).collect());
+static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| COMPONENTS.into_iter().flat_map(functions).collect());
 
-/// The functions of a component that has this world, and nothing in it.
-fn functions(wit: &str) -> Vec<Function> {
-    let mut resolve = Resolve::default();
-    let package = resolve.push_str("world.wit", wit).expect("the WIT is valid");
-    let world = resolve.select_world(&[package], None).expect("there is one world");
-    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("the world can be embedded");
-    let encoder = ComponentEncoder::default().module(&module).expect("the module has a world");
-    let component = { encoder }.encode().expect("the module can be a component");
+fn functions(code: &'static [u8]) -> Vec<Function> {
     let engine = Engine::default();
-    let component = Component::new(&engine, component).expect("the component compiles");
-    let functions = component.component_type().exports(&engine).filter_map(|(_, item)| match item.ty {
-        ComponentItem::ComponentFunc(function) => Some(function),
+    // SAFETY: the build script of this very crate compiled it.
+    let component = unsafe { Component::deserialize(&engine, code) }.expect("the component can be loaded");
+    let exports = component.component_type();
+    let functions = exports.exports(&engine).filter_map(|(_, item)| match item.ty {
+        ComponentItem::ComponentFunc(function) => Some(Function::new(&function)),
         _ => None,
-    }).collect::<Vec<_>>();
-    functions.iter().map(|function| {
+    });
+    functions.collect()
+}
+
+impl Function {
+    fn new(function: &ComponentFunc) -> Self {
         let parameters: Vec<_> = function.params().map(|(name, ty)| (name.to_owned(), ty)).collect();
         assert!(parameters.iter().all(|(_, ty)| is_representable(ty)));
-        Function { schema: object_schema(parameters.clone().into_iter()), parameters }
-    }).collect()
+        Self { schema: object_schema(parameters.clone().into_iter()), parameters }
+    }
 }
 
 // The first byte says which function, the rest is JSON.

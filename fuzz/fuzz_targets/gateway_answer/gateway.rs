@@ -103,7 +103,10 @@ impl Gateway {
         self.answer(self.ask(About::Mapping)).map(|(row, _)| row)
     }
 
-    pub(crate) fn mapping_and_models(&self, alias: &ExistingAlias) -> (Result<Row, Problem>, Result<Providers, Problem>) {
+    pub(crate) fn mapping_and_models(
+        &self,
+        alias: &ExistingAlias,
+    ) -> (Result<Row, Problem>, Result<Providers, Problem>) {
         let mapping = self.mapping(alias);
         (mapping, self.answer(self.ask_models()).map(|(providers, _)| providers))
     }

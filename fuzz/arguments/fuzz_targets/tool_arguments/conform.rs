@@ -28,7 +28,9 @@ fn holds(schema: &Map<String, Value>, keyword: &str, wanted: &Value, value: &Val
         "uniqueItems" => items.is_some_and(|items| (1..items.len()).all(|at| !items[..at].contains(&items[at]))),
         "items" => return all(items.into_iter().flatten().map(|item| (wanted, item))),
         "prefixItems" => return all(wanted.as_array().into_iter().flatten().zip(items.into_iter().flatten())),
-        "required" => wanted.as_array().into_iter().flatten().all(|name| value.get(name.as_str().unwrap_or("")).is_some()),
+        "required" => {
+            wanted.as_array().into_iter().flatten().all(|name| value.get(name.as_str().unwrap_or("")).is_some())
+        }
         "properties" => return all(given(wanted, value).filter_map(|(property, value)| Some((property?, value)))),
         "additionalProperties" => given(&schema["properties"], value).all(|(property, _)| property.is_some()),
         "anyOf" => alternatives(wanted).any(|schema| check(schema, value).is_ok()),
