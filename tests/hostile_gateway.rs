@@ -16,6 +16,7 @@ use crate::tools::{MAPPING, MAPPINGS, MODELS};
 
 mod going_away;
 mod racing;
+mod words;
 
 /// What a call may take with the limits of these tests: `call_seconds`.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -165,21 +166,23 @@ fn whatever_goes_wrong_with_a_request_the_answer_is_true_and_the_server_lives() 
         workers.into_iter().flat_map(|worker| worker.join().expect("every pair is as it should be")).collect()
     });
     rows.sort_by_key(|(at, _)| *at);
-    let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
+    let (rows, words): (Vec<Vec<_>>, Vec<Vec<_>>) = rows.into_iter().map(|(_, row)| row.into_iter().unzip()).unzip();
     assert_golden("hostile_gateway.txt", &table(&faults, &places, &rows));
+    words::assert_readme_quotes(&words.concat());
 }
 
-/// What is said when this goes wrong with each of the requests, all of one server.
-fn row(name: &str, what: &What, places: &[Place], number: usize) -> Vec<Said> {
+/// What is said when this goes wrong with each of the requests, all of one server; and in which words.
+fn row(name: &str, what: &What, places: &[Place], number: usize) -> Vec<(Said, String)> {
     let gateway = Gateway::start();
     let mut client = Start::on(&gateway, "alice").limits(IMPATIENT).connect(ERAS[number % ERAS.len()]);
     places
         .iter()
         .map(|place| {
             let context = format!("{name} at {}", place.name);
-            let said = try_pair(&gateway, &mut client, what, place, &context);
+            let (said, words) = try_pair(&gateway, &mut client, what, place, &context);
             try_next_calls(&gateway, &mut client, &context);
-            if place.is_before_write && is_unannounced_end(what) { Said::Either } else { said }
+            let is_either = place.is_before_write && is_unannounced_end(what);
+            (if is_either { Said::Either } else { said }, words)
         })
         .collect()
 }
@@ -190,7 +193,7 @@ fn is_unannounced_end(what: &What) -> bool {
     matches!(what, What::CloseAfterAnswer | What::ResetAfterAnswer)
 }
 
-fn try_pair(gateway: &Gateway, client: &mut Client, what: &What, place: &Place, context: &str) -> Said {
+fn try_pair(gateway: &Gateway, client: &mut Client, what: &What, place: &Place, context: &str) -> (Said, String) {
     gateway.clear_mappings();
     gateway.insert(NewMapping::owned_by("alice", "my-gpt"));
     gateway.clear_requests();
@@ -211,7 +214,7 @@ fn try_pair(gateway: &Gateway, client: &mut Client, what: &What, place: &Place, 
     let writes = gateway.requests().iter().filter(|request| request.method != "GET").count();
     assert!(writes <= 1, "{context}: written {writes} times");
     assert!(gateway.requests().len() <= 12, "{context}: asked {} times", gateway.requests().len());
-    said
+    (said, words::of(&called, gateway))
 }
 
 fn said(called: &Called, context: &str) -> Said {
