@@ -52,7 +52,7 @@ fn two_writers_racing_on_one_alias_are_told_what_became_of_it() {
             let row = gateway.mappings().pop();
             let context = format!("{race:?}, round {round}: {called:?}, and then {row:?}");
             assert!(writes(&gateway).len() <= 2, "{context}");
-            let models = called.each_ref().map(|called| done(called));
+            let models = called.each_ref().map(done);
             judge(&race, models, row.map(|row| row.model_name), &context);
         }
     }
