@@ -63,6 +63,10 @@ pub(crate) struct Options {
     #[arg(long, global = true)]
     pub(crate) read_only: bool,
 
+    /// Evaluate a component: let through what no rule allows, without the key; print the grants it needs
+    #[arg(long, global = true, conflicts_with_all = ["read_only", "lock"])]
+    pub(crate) observe: bool,
+
     /// Put every decision on record in this file; comes before AIGATEWAY_AUDIT_LOG
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) audit_log: Option<PathBuf>,

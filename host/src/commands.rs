@@ -16,6 +16,7 @@ use crate::grants::Grants;
 use crate::log;
 use crate::mcp;
 use crate::sandbox::{Outcome, Sandbox};
+use crate::signals;
 
 /// Serves MCP over stdin and stdout.
 pub(crate) async fn serve(config: Config) -> Result<ExitCode> {
@@ -29,8 +30,23 @@ pub(crate) async fn serve(config: Config) -> Result<ExitCode> {
     }
     let sandbox = Arc::new(crate::sandbox(config)?);
     mcp::serve(mcp::Server::new(sandbox.clone())).await?;
-    sandbox.end();
+    end(&sandbox);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the session on record, and tells what a component that was observed needed.
+fn end(sandbox: &Sandbox) {
+    sandbox.end();
+    let Some(observed) = sandbox.observed() else { return };
+    let count = observed.let_through();
+    log::insist(&format!(
+        "observed: {count} requests were let through that no rule allows. The smallest grant file that allows the \
+         requests of this session:"
+    ));
+    match observed.grant_file(sandbox.grants()) {
+        Ok(file) => log::copyable(&format!("{file}# the end of the grant file")),
+        Err(error) => log::error(&format!("the grant file cannot be written: {error}")),
+    }
 }
 
 /// Lists the tools.
@@ -56,8 +72,15 @@ pub(crate) async fn call(sandbox: &Sandbox, name: &str, arguments: &[String], js
         let known: Vec<&str> = sandbox.tools().map(|tool| tool.name.as_str()).collect();
         bail!("unknown tool `{name}`; there are: {}", known.join(", "));
     };
-    let outcome = sandbox.call(tool, arguments).await;
-    sandbox.end();
+    let outcome = tokio::select! {
+        outcome = sandbox.call(tool, arguments) => outcome,
+        // Dropping the call drops its instance, and with it its request.
+        () = signals::told_to_stop() => Outcome::Failure(format!(
+            "Failed to call {name}: it was interrupted. Whatever it was about to change may or may not have changed: \
+             look before calling it again."
+        )),
+    };
+    end(sandbox);
     match outcome {
         Outcome::Answer(answer, _) => print(&serde_json::to_string_pretty(&answer)?),
         Outcome::Failure(text) => {

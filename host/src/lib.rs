@@ -26,7 +26,11 @@ mod mcp;
 mod queue;
 pub mod sandbox;
 mod secret;
+<<<<<<< HEAD
 mod text;
+=======
+mod signals;
+>>>>>>> main
 
 use audit::Audit;
 use cli::{Cli, Command, GrantsCommand};
@@ -89,9 +93,18 @@ fn sandbox(config: Config) -> Result<Sandbox> {
         Some(AuditLog { file, sync, rotate_mib }) => Audit::open(file, *sync, rotate_mib << 20)?,
         None => Audit::off(),
     });
-    audit.record("session.start", json!({ "service.version": env!("CARGO_PKG_VERSION") }))?;
+    let observe = config.observe.then_some(true);
+    audit.record("session.start", json!({ "service.version": env!("CARGO_PKG_VERSION"), "observe": observe }))?;
     let grants = Arc::new(config.grants);
-    let egress = Egress::new(grants.clone(), Arc::new(SystemResolver))?.with_audit(audit.clone());
+    let mut egress = Egress::new(grants.clone(), Arc::new(SystemResolver))?.with_audit(audit.clone());
+    if config.observe {
+        log::insist(&format!(
+            "OBSERVING: requests to {} that no rule allows are let through, without the key; this is for evaluating a \
+             component, and for nothing else",
+            grants.base_url
+        ));
+        egress = egress.observing();
+    }
     let component = config.component.as_deref();
     let sandbox = Sandbox::new(component, grants.clone(), config.secrets, config.keys_per_call, Arc::new(egress));
     let lock = config.lock.as_deref();
@@ -99,7 +112,7 @@ fn sandbox(config: Config) -> Result<Sandbox> {
         Ok(sandbox) => sandbox,
         Err(error) => {
             let check = if lock.is_some() { "lock" } else { "import" };
-            audit.record("denied", json!({ "check": check, "reason": audit::capped(&format!("{error:#}")) }))?;
+            audit.record("denied", json!({ "check": check, "reason": format!("{error:#}") }))?;
             return Err(error);
         }
     };

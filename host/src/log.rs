@@ -37,6 +37,18 @@ pub(crate) fn warn(text: &str) {
     write(Level::Warn, "warning: ", text);
 }
 
+/// A warning that no level silences.
+pub(crate) fn insist(text: &str) {
+    write(Level::Error, "warning: ", text);
+}
+
+/// Lines that a person copies: as they are, but scrubbed, and at any level.
+pub(crate) fn copyable(text: &str) {
+    let scrubbed = LOG.get().map_or_else(|| text.to_owned(), |(_, scrubber)| scrubber.scrub_text(text));
+    let lines: String = scrubbed.lines().map(|line| one_line(line) + "\n").collect();
+    _ = std::io::stderr().lock().write_all(lines.as_bytes());
+}
+
 pub(crate) fn info(text: &str) {
     write(Level::Info, "", text);
 }

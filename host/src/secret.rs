@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde_json::Value;
 
 /// How many characters of a secret may be shown, where it is at least four times as long.
@@ -18,7 +19,11 @@ const LEAST_CORE: usize = 6;
 
 /// A secret's value: visible ASCII, so that it fits into a header and nothing else.
 #[derive(Clone)]
-pub struct SecretValue(SecretString);
+pub struct SecretValue {
+    text: SecretString,
+    /// What its base64 form has in it; taken once, and looked for in all that comes back.
+    cores: Arc<SecretBox<[Vec<u8>; 3]>>,
+}
 
 /// What is wrong with a secret's value; the value is not part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,12 +47,13 @@ impl SecretValue {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(SecretError("it has a space, a control character or a letter outside ASCII in it"));
         }
-        Ok(Self(text.into()))
+        let cores = base64_cores(text.as_bytes());
+        Ok(Self { text: text.into(), cores: Arc::new(SecretBox::new(Box::new(cores))) })
     }
 
     /// The value as a header that no log shows.
     pub(crate) fn header_value(&self) -> http::HeaderValue {
-        let value = http::HeaderValue::from_str(self.0.expose_secret());
+        let value = http::HeaderValue::from_str(self.text.expose_secret());
         let mut value = value.expect("visible ASCII is a header value");
         value.set_sensitive(true);
         value
@@ -55,7 +61,7 @@ impl SecretValue {
 
     /// The beginning, for a person who has to tell two keys apart: at most 12 characters and a quarter of it.
     pub fn preview(&self) -> String {
-        let text = self.0.expose_secret();
+        let text = self.text.expose_secret();
         format!("{}…", &text[..PREVIEW.min(text.len() / 4)])
     }
 }
@@ -81,10 +87,9 @@ impl Scrubber {
     pub(crate) fn scrub<'a>(&self, bytes: &'a [u8]) -> (Cow<'a, [u8]>, usize) {
         let mut scrubbed = (Cow::Borrowed(bytes), 0);
         for secret in &self.secrets {
-            let plain = secret.0.expose_secret().as_bytes();
-            let encoded = base64_cores(plain);
+            let plain = secret.text.expose_secret().as_bytes();
             replace(&mut scrubbed, |rest| escaped_prefix(rest, plain), plain[0]);
-            for core in encoded.iter().filter(|core| core.len() >= LEAST_CORE) {
+            for core in secret.cores.expose_secret().iter().filter(|core| core.len() >= LEAST_CORE) {
                 replace(&mut scrubbed, |rest| base64_prefix(rest, core), core[0]);
             }
         }
@@ -94,7 +99,7 @@ impl Scrubber {
     /// Whether a secret is in a name whose case says nothing, such as a header's.
     pub(crate) fn is_in_name(&self, name: &str) -> bool {
         let holds = |secret: &[u8]| name.as_bytes().windows(secret.len()).any(|part| part.eq_ignore_ascii_case(secret));
-        self.secrets.iter().any(|secret| holds(secret.0.expose_secret().as_bytes()))
+        self.secrets.iter().any(|secret| holds(secret.text.expose_secret().as_bytes()))
     }
 
     /// [`Self::scrub`] for every text in a JSON value, however it was written before it was read.

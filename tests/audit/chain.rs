@@ -6,7 +6,7 @@ use reference_gateway::Gateway;
 use serde_json::json;
 
 use super::{audit, of_type, recorded, records, session, text};
-use crate::support::{Era, Start};
+use crate::support::Era;
 
 /// The exit code of verifying these bytes as a log.
 fn verdict(bytes: &[u8]) -> (i32, String) {
@@ -132,31 +132,6 @@ fn a_log_with_a_broken_tail_is_not_continued() {
         fs::write(&log, other).unwrap();
         assert_eq!(start.run().status.code(), Some(1), "{other}");
     }
-}
-
-#[test]
-fn two_servers_share_one_file() {
-    let gateway = Gateway::start();
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("audit.jsonl");
-    let client = || Start::on(&gateway, "alice").args(["--audit-log", text(&log)]).connect(Era::Legacy);
-    let clients = [client(), client()];
-    std::thread::scope(|scope| {
-        for mut client in clients {
-            scope.spawn(move || {
-                for _ in 0..200 {
-                    client.call("list_models", json!({})).answer();
-                }
-            });
-        }
-    });
-
-    let ran = audit(["verify", text(&log)]);
-
-    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
-    let records = records(&log);
-    assert_eq!(of_type(&records, "tool.result").len(), 400);
-    assert!(!of_type(&records, "checkpoint").is_empty());
 }
 
 #[test]

@@ -2,6 +2,13 @@
 
 mod chain;
 mod content;
+#[cfg(target_os = "linux")]
+mod full_disk;
+#[cfg(unix)]
+mod killed;
+mod limits;
+mod long;
+mod together;
 mod trouble;
 
 use std::path::Path;
@@ -17,13 +24,13 @@ fn recorded(gateway: &Gateway) -> Start {
 }
 
 /// The records of a log.
-fn records(log: &Path) -> Vec<Value> {
+pub(crate) fn records(log: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(log).expect("there is a log");
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
 /// The records of one type.
-fn of_type<'r>(records: &'r [Value], kind: &str) -> Vec<&'r Value> {
+pub(crate) fn of_type<'r>(records: &'r [Value], kind: &str) -> Vec<&'r Value> {
     records.iter().filter(|record| record["type"] == kind).collect()
 }
 

@@ -14,8 +14,9 @@ mod keys;
 mod limits;
 mod matcher;
 mod method_and_path;
+mod observing;
 mod other_ways_out;
-mod probe;
+pub(crate) mod probe;
 mod redirects_and_proxies;
 mod resolution;
 

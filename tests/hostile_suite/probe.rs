@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Client, Era, Start};
 
 /// What the probe is granted. `fetch` may read and create, `other` may change and delete.
-pub(super) const GRANTS: &str = r#"
+pub(crate) const GRANTS: &str = r#"
 version  = 1
 base_url = "${AIGATEWAY_URL}"
 
@@ -33,25 +33,25 @@ header    = "X-API-Key"
 "#;
 
 /// A server that nobody is granted. It is bound and never accepts by itself: a connection to it would wait.
-pub(super) struct Evil(TcpListener);
+pub(crate) struct Evil(TcpListener);
 
 impl Evil {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::at("127.0.0.1:0")
     }
 
-    pub(super) fn at(address: &str) -> Self {
+    pub(crate) fn at(address: &str) -> Self {
         let listener = TcpListener::bind(address).expect("loopback has room");
         listener.set_nonblocking(true).expect("a listener can be asked without waiting");
         Self(listener)
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.0.local_addr().expect("it is bound").port()
     }
 
     /// The connections that were made to it since it was last asked.
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         let accept = || match self.0.accept() {
             Ok(_) => Some(()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
@@ -62,11 +62,11 @@ impl Evil {
 }
 
 /// How to start the probe against a gateway.
-pub(super) fn start(gateway: &Gateway) -> Start {
+pub(crate) fn start(gateway: &Gateway) -> Start {
     start_with(gateway, GRANTS)
 }
 
-pub(super) fn start_with(gateway: &Gateway, grants: &str) -> Start {
+pub(crate) fn start_with(gateway: &Gateway, grants: &str) -> Start {
     Start::on(gateway, "alice").file("probe.wasm", PROBE).file("probe.toml", grants).args([
         "--component",
         "probe.wasm",
@@ -78,41 +78,41 @@ pub(super) fn start_with(gateway: &Gateway, grants: &str) -> Start {
 }
 
 /// A GRANTED server, an EVIL one, and a client of a server that runs the probe.
-pub(super) struct World {
-    pub(super) granted: Gateway,
-    pub(super) evil: Evil,
-    pub(super) client: Client,
+pub(crate) struct World {
+    pub(crate) granted: Gateway,
+    pub(crate) evil: Evil,
+    pub(crate) client: Client,
 }
 
 impl World {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(GRANTS, |start, _| start)
     }
 
     /// With other grants and with more arguments or variables.
-    pub(super) fn with(grants: &str, adjust: impl FnOnce(Start, &Evil) -> Start) -> Self {
+    pub(crate) fn with(grants: &str, adjust: impl FnOnce(Start, &Evil) -> Start) -> Self {
         let (granted, evil) = (Gateway::start(), Evil::start());
         let client = adjust(start_with(&granted, grants), &evil).connect(Era::Legacy);
         Self { granted, evil, client }
     }
 
     /// `127.0.0.1:PORT` of the granted server.
-    pub(super) fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.granted.port())
     }
 
     /// A request that is granted to `fetch`, to be made wrong.
-    pub(super) fn attempt(&self) -> Attempt {
+    pub(crate) fn attempt(&self) -> Attempt {
         Attempt(json!({ "method": "GET", "scheme": "http", "authority": self.host(), "path": "/v1/models" }))
     }
 
     /// Makes one attempt as a tool.
-    pub(super) fn try_as(&mut self, tool: &str, attempt: &Attempt) -> Tried {
+    pub(crate) fn try_as(&mut self, tool: &str, attempt: &Attempt) -> Tried {
         self.try_with(tool, json!({ "attempt": attempt.0 }))
     }
 
     /// Calls any tool of the probe, and sees what came of it.
-    pub(super) fn try_with(&mut self, tool: &str, arguments: Value) -> Tried {
+    pub(crate) fn try_with(&mut self, tool: &str, arguments: Value) -> Tried {
         self.granted.clear_requests();
         let called = self.client.call(tool, arguments);
         let granted_saw = self.granted.requests();
@@ -123,11 +123,11 @@ impl World {
     }
 
     /// What is wrong with how the attempts ended, by name: all of it at once.
-    pub(super) fn judge(&mut self, name: &str, rows: Vec<(Attempt, Verdict)>) -> Vec<String> {
+    pub(crate) fn judge(&mut self, name: &str, rows: Vec<(Attempt, Verdict)>) -> Vec<String> {
         self.judge_as("fetch", name, rows)
     }
 
-    pub(super) fn judge_as(&mut self, tool: &str, name: &str, rows: Vec<(Attempt, Verdict)>) -> Vec<String> {
+    pub(crate) fn judge_as(&mut self, tool: &str, name: &str, rows: Vec<(Attempt, Verdict)>) -> Vec<String> {
         let mut wrong = Vec::new();
         assert!(!rows.is_empty(), "the case {name} tries nothing");
         for (attempt, verdict) in rows {
@@ -142,39 +142,39 @@ impl World {
 
 /// A request, part by part.
 #[derive(Clone, Debug)]
-pub(super) struct Attempt(pub(super) Value);
+pub(crate) struct Attempt(pub(crate) Value);
 
 impl Attempt {
-    pub(super) fn set(mut self, part: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn set(mut self, part: &str, value: impl Into<Value>) -> Self {
         self.0[part] = value.into();
         self
     }
 
-    pub(super) fn scheme(self, scheme: &str) -> Self {
+    pub(crate) fn scheme(self, scheme: &str) -> Self {
         self.set("scheme", scheme)
     }
 
-    pub(super) fn authority(self, authority: impl Into<String>) -> Self {
+    pub(crate) fn authority(self, authority: impl Into<String>) -> Self {
         self.set("authority", authority.into())
     }
 
-    pub(super) fn method(self, method: &str) -> Self {
+    pub(crate) fn method(self, method: &str) -> Self {
         self.set("method", method)
     }
 
-    pub(super) fn path(self, path: impl Into<String>) -> Self {
+    pub(crate) fn path(self, path: impl Into<String>) -> Self {
         self.set("path", path.into())
     }
 
-    pub(super) fn headers(self, headers: &[(&str, &str)]) -> Self {
+    pub(crate) fn headers(self, headers: &[(&str, &str)]) -> Self {
         self.set("headers", fields(headers))
     }
 
-    pub(super) fn trailers(self, trailers: &[(&str, &str)]) -> Self {
+    pub(crate) fn trailers(self, trailers: &[(&str, &str)]) -> Self {
         self.set("trailers", fields(trailers))
     }
 
-    pub(super) fn body(self, body: impl Into<String>) -> Self {
+    pub(crate) fn body(self, body: impl Into<String>) -> Self {
         self.set("body", body.into())
     }
 }
@@ -184,17 +184,17 @@ fn fields(fields: &[(&str, &str)]) -> Value {
 }
 
 /// What came of an attempt.
-pub(super) struct Tried {
-    pub(super) failed: bool,
-    pub(super) text: String,
-    pub(super) result: Value,
-    pub(super) granted_saw: Vec<Request>,
-    pub(super) evil_saw: usize,
+pub(crate) struct Tried {
+    pub(crate) failed: bool,
+    pub(crate) text: String,
+    pub(crate) result: Value,
+    pub(crate) granted_saw: Vec<Request>,
+    pub(crate) evil_saw: usize,
 }
 
 /// What shall come of an attempt. EVIL sees nothing in any case.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It reaches the granted server, which answers with this status.
     Allowed(u16),
     /// It is denied before it leaves, by this check.
@@ -208,7 +208,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn judge(self, tried: &Tried) -> Result<(), String> {
+    pub(crate) fn judge(self, tried: &Tried) -> Result<(), String> {
         if tried.evil_saw > 0 {
             return Err(format!("EVIL accepted {} connections", tried.evil_saw));
         }
@@ -241,6 +241,6 @@ impl Verdict {
 }
 
 /// Fails with everything that is wrong.
-pub(super) fn assert_all_right(wrong: &[String]) {
+pub(crate) fn assert_all_right(wrong: &[String]) {
     assert!(wrong.is_empty(), "{} of the attempts went wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -3,12 +3,12 @@
 use reference_gateway::{Gateway, What};
 use serde_json::{Value, json};
 
-use super::{ask, assert_lives, call, opened, sign_of_life, start_call, update};
-use crate::support::{ERAS, Era, Server};
+use super::{VERSIONS, Version, ask, assert_lives, call, opened, sign_of_life, start_call, update};
+use crate::support::Server;
 
 /// Starts a call that the gateway does not answer, and waits until it is under way.
-fn start_silent_call(gateway: &Gateway, server: &Server, era: Era, id: impl Into<Value>) {
-    start_call(gateway, server, &update(era, id), What::Silence);
+fn start_silent_call(gateway: &Gateway, server: &Server, version: Version, id: impl Into<Value>) {
+    start_call(gateway, server, &update(version, id), What::Silence);
 }
 
 fn cancel(server: &Server, id: impl Into<Value>) {
@@ -18,16 +18,16 @@ fn cancel(server: &Server, id: impl Into<Value>) {
 
 #[test]
 fn a_cancelled_call_ends_at_the_gateway_and_is_not_answered() {
-    for era in ERAS {
+    for version in VERSIONS {
         for id in [json!(1), json!("one"), json!(""), json!(-7)] {
-            let (gateway, server) = opened(era);
-            start_silent_call(&gateway, &server, era, id.clone());
+            let (gateway, server) = opened(version);
+            start_silent_call(&gateway, &server, version, id.clone());
 
             cancel(&server, id);
 
             gateway.wait_until("its connection is closed", |gateway| gateway.open_connections() == 0);
             assert_lives(&server);
-            let next = ask(&server, &call(era, "next", "list_models", json!({})));
+            let next = ask(&server, &call(version, "next", "list_models", json!({})));
             assert!(next["result"]["structuredContent"].is_object(), "{next}");
         }
     }
@@ -35,11 +35,11 @@ fn a_cancelled_call_ends_at_the_gateway_and_is_not_answered() {
 
 #[test]
 fn only_the_call_that_was_cancelled_ends() {
-    for era in ERAS {
-        let (gateway, server) = opened(era);
-        start_silent_call(&gateway, &server, era, 1);
-        start_silent_call(&gateway, &server, era, "1");
-        start_silent_call(&gateway, &server, era, 2);
+    for version in VERSIONS {
+        let (gateway, server) = opened(version);
+        start_silent_call(&gateway, &server, version, 1);
+        start_silent_call(&gateway, &server, version, "1");
+        start_silent_call(&gateway, &server, version, 2);
 
         cancel(&server, "1");
 
@@ -55,14 +55,14 @@ fn only_the_call_that_was_cancelled_ends() {
 
 #[test]
 fn the_id_of_a_cancelled_call_is_free_for_another_one_at_once() {
-    for era in ERAS {
-        let (gateway, server) = opened(era);
+    for version in VERSIONS {
+        let (gateway, server) = opened(version);
         for _ in 0..20 {
-            start_silent_call(&gateway, &server, era, "again");
+            start_silent_call(&gateway, &server, version, "again");
             // In one write: the first call has no time to end before the second begins.
             let cancelled =
                 json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": "again" } });
-            let second = call(era, "again", "list_models", json!({ "limit": 1 }));
+            let second = call(version, "again", "list_models", json!({ "limit": 1 }));
             server.send_bytes(format!("{cancelled}\n{second}\n").as_bytes());
 
             let answer = server.receive();
@@ -76,12 +76,12 @@ fn the_id_of_a_cancelled_call_is_free_for_another_one_at_once() {
 
 #[test]
 fn cancelling_what_is_not_under_way_does_no_harm() {
-    for era in ERAS {
-        let (_gateway, server) = opened(era);
-        ask(&server, &call(era, 1, "list_models", json!({})));
+    for version in VERSIONS {
+        let (_gateway, server) = opened(version);
+        ask(&server, &call(version, 1, "list_models", json!({})));
         cancel(&server, 1);
         cancel(&server, "never seen");
-        assert!(ask(&server, &call(era, 1, "list_models", json!({}))).get("result").is_some());
+        assert!(ask(&server, &call(version, 1, "list_models", json!({}))).get("result").is_some());
         cancel(&server, 1);
         cancel(&server, 1);
         assert_lives(&server);
@@ -90,13 +90,13 @@ fn cancelling_what_is_not_under_way_does_no_harm() {
 
 #[test]
 fn a_call_that_is_cancelled_right_after_it_was_sent_is_answered_once_or_not_at_all() {
-    for era in ERAS {
-        let (_gateway, server) = opened(era);
+    for version in VERSIONS {
+        let (_gateway, server) = opened(version);
         for id in 0..50 {
-            server.send(&call(era, id, "list_models", json!({})));
+            server.send(&call(version, id, "list_models", json!({})));
             cancel(&server, id);
         }
-        server.send(&sign_of_life(era, "end"));
+        server.send(&sign_of_life(version, "end"));
         let mut answered = Vec::new();
         loop {
             let id = server.receive()["id"].clone();
@@ -112,41 +112,43 @@ fn a_call_that_is_cancelled_right_after_it_was_sent_is_answered_once_or_not_at_a
 
 #[test]
 fn a_cancelled_call_that_waits_for_its_turn_never_reaches_the_gateway() {
-    let (gateway, server) = opened(Era::Modern);
-    for id in 0..16 {
-        start_silent_call(&gateway, &server, Era::Modern, id);
+    for version in VERSIONS {
+        let (gateway, server) = opened(version);
+        for id in 0..16 {
+            start_silent_call(&gateway, &server, version, id);
+        }
+        server.send(&update(version, "waiting"));
+
+        cancel(&server, "waiting");
+        cancel(&server, 0);
+
+        gateway.wait_until("one is closed", |gateway| gateway.open_connections() == 15);
+        let answer = ask(&server, &call(version, "next", "list_models", json!({ "limit": 1 })));
+        assert!(answer["result"]["structuredContent"].is_object(), "{answer}");
+        let of_next = gateway.requests().len() - 16;
+        gateway.clear_requests();
+        ask(&server, &call(version, "again", "list_models", json!({ "limit": 1 })));
+        assert_eq!(of_next, gateway.requests().len(), "as many as a call makes, and none for the one that waited");
     }
-    server.send(&update(Era::Modern, "waiting"));
-
-    cancel(&server, "waiting");
-    cancel(&server, 0);
-
-    gateway.wait_until("one is closed", |gateway| gateway.open_connections() == 15);
-    let answer = ask(&server, &call(Era::Modern, "next", "list_models", json!({ "limit": 1 })));
-    assert!(answer["result"]["structuredContent"].is_object(), "{answer}");
-    let of_next = gateway.requests().len() - 16;
-    gateway.clear_requests();
-    ask(&server, &call(Era::Modern, "again", "list_models", json!({ "limit": 1 })));
-    assert_eq!(of_next, gateway.requests().len(), "as many as a call makes, and none for the one that waited");
 }
 
 #[test]
 fn a_second_request_with_an_id_in_use_is_refused_and_the_first_is_answered() {
-    for era in ERAS {
-        let (gateway, server) = opened(era);
+    for version in VERSIONS {
+        let (gateway, server) = opened(version);
         for id in [json!(5), json!("five")] {
-            start_silent_call(&gateway, &server, era, id.clone());
+            start_silent_call(&gateway, &server, version, id.clone());
 
-            let second = ask(&server, &call(era, id.clone(), "list_models", json!({})));
+            let second = ask(&server, &call(version, id.clone(), "list_models", json!({})));
             assert_eq!(second["error"]["code"], -32600, "{second}");
-            let third = ask(&server, &sign_of_life(era, id.clone()));
+            let third = ask(&server, &sign_of_life(version, id.clone()));
             assert_eq!(third["error"]["code"], -32600, "{third}");
 
             gateway.close_connections();
             let first = server.receive();
             assert_eq!(first["id"], id);
             assert!(first.get("result").is_some(), "{first}");
-            assert!(ask(&server, &sign_of_life(era, id)).get("result").is_some(), "the id is free again");
+            assert!(ask(&server, &sign_of_life(version, id)).get("result").is_some(), "the id is free again");
         }
     }
 }

@@ -5,22 +5,21 @@ use std::collections::HashSet;
 use reference_gateway::{Fault, NewMapping, What, When};
 use serde_json::{Value, json};
 
-use super::{ask, assert_lives, assert_sound, call, opened, request, sign_of_life, start_call, update};
-use crate::support::{ERAS, Era};
+use super::{VERSIONS, ask, assert_lives, assert_sound, call, opened, request, sign_of_life, start_call, update};
 
 #[test]
 fn a_slow_gateway_delays_neither_a_sign_of_life_nor_other_calls() {
-    for era in ERAS {
-        let (gateway, server) = opened(era);
-        start_call(&gateway, &server, &update(era, "slow"), What::Silence);
+    for version in VERSIONS {
+        let (gateway, server) = opened(version);
+        start_call(&gateway, &server, &update(version, "slow"), What::Silence);
 
         // `ask` fails when an answer to another request comes first.
-        ask(&server, &sign_of_life(era, 1));
-        ask(&server, &request(era, 2, "tools/list", json!({})));
-        assert!(ask(&server, &call(era, 3, "list_models", json!({})))["result"]["structuredContent"].is_object());
+        ask(&server, &sign_of_life(version, 1));
+        ask(&server, &request(version, 2, "tools/list", json!({})));
+        assert!(ask(&server, &call(version, 3, "list_models", json!({})))["result"]["structuredContent"].is_object());
         let mapping = json!({ "alias": "quick", "provider_id": "glm", "model_name": "glm-4" });
         assert_eq!(
-            ask(&server, &call(era, 4, "create_mapping", mapping))["result"]["structuredContent"]["alias"],
+            ask(&server, &call(version, 4, "create_mapping", mapping))["result"]["structuredContent"]["alias"],
             "quick"
         );
 
@@ -31,26 +30,28 @@ fn a_slow_gateway_delays_neither_a_sign_of_life_nor_other_calls() {
 
 #[test]
 fn no_more_calls_run_at_once_than_the_limit_and_the_others_wait() {
-    let (gateway, server) = opened(Era::Modern);
-    gateway.fault(Fault::new(When::any().times(16), What::Silence));
-    for id in 0..20 {
-        server.send(&update(Era::Modern, id));
-    }
-    gateway.wait_until("sixteen are under way", |gateway| gateway.requests().len() >= 16);
-    for id in 100..110 {
-        ask(&server, &sign_of_life(Era::Modern, id));
-    }
-    assert_eq!(gateway.requests().len(), 16);
+    for version in VERSIONS {
+        let (gateway, server) = opened(version);
+        gateway.fault(Fault::new(When::any().times(16), What::Silence));
+        for id in 0..20 {
+            server.send(&update(version, id));
+        }
+        gateway.wait_until("sixteen are under way", |gateway| gateway.requests().len() >= 16);
+        for id in 100..110 {
+            ask(&server, &sign_of_life(version, id));
+        }
+        assert_eq!(gateway.requests().len(), 16);
 
-    gateway.close_connections();
-    let answered: HashSet<Value> = (0..20).map(|_| server.receive()["id"].clone()).collect();
-    assert_eq!(answered.len(), 20);
+        gateway.close_connections();
+        let answered: HashSet<Value> = (0..20).map(|_| server.receive()["id"].clone()).collect();
+        assert_eq!(answered.len(), 20);
+    }
 }
 
 #[test]
 fn a_thousand_pipelined_requests_are_each_answered_once_with_their_own_answer() {
-    for era in ERAS {
-        let (gateway, server) = opened(era);
+    for version in VERSIONS {
+        let (gateway, server) = opened(version);
         for alias in 0..10 {
             gateway.insert(NewMapping::owned_by("alice", &format!("alias-{alias}")));
         }
@@ -58,11 +59,11 @@ fn a_thousand_pipelined_requests_are_each_answered_once_with_their_own_answer() 
             scope.spawn(|| {
                 for id in 0..1000 {
                     server.send(&match id % 5 {
-                        0 => sign_of_life(era, id),
-                        1 => request(era, id, "tools/list", json!({})),
-                        2 => call(era, id, "no_such_tool", json!({})),
-                        3 => call(era, id, "create_mapping", json!({ "alias": id })),
-                        _ => call(era, id, "list_models", json!({ "search": format!("alias-{}", id % 10) })),
+                        0 => sign_of_life(version, id),
+                        1 => request(version, id, "tools/list", json!({})),
+                        2 => call(version, id, "no_such_tool", json!({})),
+                        3 => call(version, id, "create_mapping", json!({ "alias": id })),
+                        _ => call(version, id, "list_models", json!({ "search": format!("alias-{}", id % 10) })),
                     });
                 }
             });

@@ -8,8 +8,8 @@ use reference_gateway::{Fault, Gateway, What, When};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{ask, call, opened, request, sign_of_life, start_call, update};
-use crate::support::{ERAS, Era, PATIENCE, Server, Start, initialize};
+use super::{LEGACY, MODERN, ask, call, opened, request, sign_of_life, start_call, update};
+use crate::support::{PATIENCE, Server, Start, initialize};
 
 /// How soon the process has to end.
 const SOON: Duration = Duration::from_secs(2);
@@ -57,9 +57,9 @@ const ENDS: [fn(&Server); 3] =
 #[test]
 fn an_idle_server_ends_at_once() {
     for end in ENDS {
-        for era in ERAS {
-            let (_gateway, server) = opened(era);
-            ask(&server, &call(era, 1, "list_models", json!({})));
+        for version in [LEGACY, MODERN] {
+            let (_gateway, server) = opened(version);
+            ask(&server, &call(version, 1, "list_models", json!({})));
 
             let since = Instant::now();
             end(&server);
@@ -77,7 +77,7 @@ fn a_server_that_was_never_spoken_to_ends_as_well() {
         let server = Start::bare().serve();
         server.wait_for_stderr("API key");
         // Signals are listened to from when it serves; a ping shows that.
-        ask(&server, &sign_of_life(Era::Legacy, 1));
+        ask(&server, &sign_of_life(LEGACY, 1));
         let since = Instant::now();
         end(&server);
         assert_ends(&server, since);
@@ -89,9 +89,9 @@ fn a_server_that_was_never_spoken_to_ends_as_well() {
 #[test]
 fn a_call_in_flight_that_finishes_in_time_is_answered() {
     for end in ENDS {
-        for era in ERAS {
-            let (gateway, server) = opened(era);
-            start_call(&gateway, &server, &update(era, "slow"), What::Delay(Duration::from_millis(300)));
+        for version in [LEGACY, MODERN] {
+            let (gateway, server) = opened(version);
+            start_call(&gateway, &server, &update(version, "slow"), What::Delay(Duration::from_millis(300)));
 
             let since = Instant::now();
             end(&server);
@@ -107,10 +107,10 @@ fn a_call_in_flight_that_finishes_in_time_is_answered() {
 #[test]
 fn a_call_in_flight_that_does_not_finish_does_not_keep_the_process() {
     std::thread::scope(|scope| {
-        for (end, era) in ENDS.into_iter().flat_map(|end| ERAS.map(|era| (end, era))) {
+        for (end, version) in ENDS.into_iter().flat_map(|end| [LEGACY, MODERN].map(|version| (end, version))) {
             scope.spawn(move || {
-                let (gateway, server) = opened(era);
-                start_call(&gateway, &server, &update(era, "slow"), What::Silence);
+                let (gateway, server) = opened(version);
+                start_call(&gateway, &server, &update(version, "slow"), What::Silence);
 
                 let since = Instant::now();
                 end(&server);
@@ -125,20 +125,20 @@ fn a_call_in_flight_that_does_not_finish_does_not_keep_the_process() {
 
 #[test]
 fn nothing_is_read_after_a_signal() {
-    let (gateway, server) = opened(Era::Legacy);
-    start_call(&gateway, &server, &update(Era::Legacy, "slow"), What::Silence);
+    let (gateway, server) = opened(LEGACY);
+    start_call(&gateway, &server, &update(LEGACY, "slow"), What::Silence);
     signal(server.id(), Signal::TERM);
     gateway.close_connections();
     assert_eq!(server.receive()["id"], "slow");
-    server.send(&sign_of_life(Era::Legacy, 1));
+    server.send(&sign_of_life(LEGACY, 1));
     assert_eq!(server.try_receive(SOON), None);
     assert!(server.wait().success());
 }
 
 #[test]
 fn two_signals_in_a_row_are_one_wish() {
-    let (gateway, server) = opened(Era::Modern);
-    start_call(&gateway, &server, &update(Era::Modern, "slow"), What::Delay(Duration::from_millis(500)));
+    let (gateway, server) = opened(MODERN);
+    start_call(&gateway, &server, &update(MODERN, "slow"), What::Delay(Duration::from_millis(500)));
     let since = Instant::now();
     signal(server.id(), Signal::INT);
     std::thread::sleep(Duration::from_millis(100));
@@ -153,8 +153,8 @@ fn requests_before_the_end_of_input_are_all_answered_in_whole_lines() {
     let mut lines = format!("{}\n", initialize("2025-11-25"));
     for id in 0..200 {
         let request = match id % 2 {
-            0 => request(Era::Legacy, id, "tools/list", json!({})),
-            _ => call(Era::Legacy, id, "list_models", json!({})),
+            0 => request(LEGACY, id, "tools/list", json!({})),
+            _ => call(LEGACY, id, "list_models", json!({})),
         };
         lines += &format!("{request}\n");
     }
@@ -182,7 +182,7 @@ fn a_server_that_is_stopped_while_it_writes_leaves_no_half_line() {
         let mut stdin = child.stdin.take().unwrap();
         let id = child.id();
         let writing = std::thread::spawn(move || {
-            let list = format!("{}\n", request(Era::Modern, 1, "tools/list", json!({})));
+            let list = format!("{}\n", request(MODERN, 1, "tools/list", json!({})));
             while stdin.write_all(list.as_bytes()).is_ok() {}
         });
         child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
@@ -206,7 +206,7 @@ fn spawn(start: &Start) -> Child {
 fn a_client_that_reads_no_more_ends_the_server_at_the_next_answer() {
     let mut child = spawn(&Start::bare());
     let mut stdin = child.stdin.take().unwrap();
-    let ping = format!("{}\n", sign_of_life(Era::Legacy, 1));
+    let ping = format!("{}\n", sign_of_life(LEGACY, 1));
     stdin.write_all(ping.as_bytes()).unwrap();
     child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
 
@@ -224,12 +224,12 @@ fn a_client_that_reads_no_more_ends_the_server_at_the_next_answer() {
 
 #[test]
 fn a_client_that_vanishes_with_a_call_in_flight_takes_the_server_and_its_request_along() {
-    for era in ERAS {
+    for version in [LEGACY, MODERN] {
         let gateway = Gateway::start();
         gateway.fault(Fault::new(When::any(), What::Silence));
         let mut child = spawn(&Start::on(&gateway, "alice"));
         let mut stdin = child.stdin.take().unwrap();
-        write!(stdin, "{}\n{}\n", initialize("2025-11-25"), update(era, 1)).unwrap();
+        write!(stdin, "{}\n{}\n", initialize("2025-11-25"), update(version, 1)).unwrap();
         gateway.wait_until("the call is under way", |gateway| gateway.requests().len() == 1);
 
         let since = Instant::now();
@@ -250,7 +250,7 @@ fn a_closed_stderr_is_no_matter() {
     let mut command = start.command();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    writeln!(stdin, "{}", call(Era::Modern, 1, "list_models", json!({}))).unwrap();
+    writeln!(stdin, "{}", call(MODERN, 1, "list_models", json!({}))).unwrap();
     drop(stdin);
 
     let stdout = assert_child_ends(&mut child, Instant::now());
@@ -263,7 +263,7 @@ fn a_closed_stderr_is_no_matter() {
 #[test]
 fn descriptor_1_is_stderr_so_that_a_stray_print_cannot_break_the_stream() {
     let server = Start::bare().serve();
-    ask(&server, &sign_of_life(Era::Legacy, 1));
+    ask(&server, &sign_of_life(LEGACY, 1));
     let target = |descriptor: u32| std::fs::read_link(format!("/proc/{}/fd/{descriptor}", server.id())).unwrap();
     assert_eq!(target(1), target(2));
     assert_ne!(target(1), target(0));

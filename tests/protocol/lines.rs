@@ -8,9 +8,10 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use serde_json::{Value, json};
 
 use super::{
-    ask, assert_lives, assert_sound, call, opened, refused, request, sign_of_life, start_call, update, without_gateway,
+    LEGACY, MODERN, VERSIONS, ask, assert_lives, assert_sound, call, in_every_version, opened, refused, request,
+    sign_of_life, start_call, update,
 };
-use crate::support::{ERAS, Era, Start};
+use crate::support::Start;
 
 /// The longest line that is read, in bytes.
 const MOST: usize = 16 << 20;
@@ -27,79 +28,86 @@ fn call_of(bytes: usize, id: u32) -> Vec<u8> {
 
 #[test]
 fn a_line_that_is_not_json_is_answered_as_such() {
-    let server = without_gateway();
-    for line in ["hello", "{", "}", "\"", "{]", "nul", "{\"a\":01}", "\u{feff}{}", "{} {}", "'a'", "\0", "\u{1b}[A"] {
-        assert_eq!(refused(&server, line.as_bytes(), &Value::Null), -32700, "{line:?}");
-    }
-    assert_lives(&server);
+    in_every_version(|server| {
+        for line in ["hello", "{", "}", "\"", "{]", "nul", "{\"a\":01}", "\u{feff}{}", "{} {}", "'a'", "\0", "\u{1b}[A"]
+        {
+            assert_eq!(refused(server, line.as_bytes(), &Value::Null), -32700, "{line:?}");
+        }
+        assert_lives(server);
+    });
 }
 
 #[test]
 fn a_broken_message_is_answered_to_its_id_where_that_is_readable() {
-    let server = without_gateway();
-    let broken = [
-        r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{"#,
-        r#"{"jsonrpc":"2.0","method":"ping","params":{"a":"\ud800"},"id":7}"#,
-        r#"{"id":7,"method":"ping","params":{"a":NaN}}"#,
-    ];
-    for line in broken {
-        assert_eq!(refused(&server, line.as_bytes(), &json!(7)), -32700, "{line}");
-    }
-    let deep = format!(r#"{{"params":{}{},"id":7}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    assert_eq!(refused(&server, deep.as_bytes(), &json!(7)), -32700);
-    assert_lives(&server);
+    in_every_version(|server| {
+        let broken = [
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{"#,
+            r#"{"jsonrpc":"2.0","method":"ping","params":{"a":"\ud800"},"id":7}"#,
+            r#"{"id":7,"method":"ping","params":{"a":NaN}}"#,
+        ];
+        for line in broken {
+            assert_eq!(refused(server, line.as_bytes(), &json!(7)), -32700, "{line}");
+        }
+        let deep = format!(r#"{{"params":{}{},"id":7}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(refused(server, deep.as_bytes(), &json!(7)), -32700);
+        assert_lives(server);
+    });
 }
 
 #[test]
 fn invalid_utf_8_is_not_json() {
-    let server = without_gateway();
-    for line in [b"\xff".as_slice(), b"\xc3\x28", b"\xed\xa0\x80", b"{\"\xff\":1}"] {
-        assert_eq!(refused(&server, line, &Value::Null), -32700, "{line:?}");
-    }
-    assert_eq!(refused(&server, b"{\"id\":1,\"method\":\"ping\",\"a\":\"\xff\"}", &json!(1)), -32700);
-    assert_lives(&server);
+    in_every_version(|server| {
+        for line in [b"\xff".as_slice(), b"\xc3\x28", b"\xed\xa0\x80", b"{\"\xff\":1}"] {
+            assert_eq!(refused(server, line, &Value::Null), -32700, "{line:?}");
+        }
+        assert_eq!(refused(server, b"{\"id\":1,\"method\":\"ping\",\"a\":\"\xff\"}", &json!(1)), -32700);
+        assert_lives(server);
+    });
 }
 
 #[test]
 fn a_batch_is_refused_as_a_whole() {
-    let server = without_gateway();
-    for line in ["[]", r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, "[1,2]", "[[]]"] {
-        assert_eq!(refused(&server, line.as_bytes(), &Value::Null), -32600, "{line}");
-    }
-    assert_lives(&server);
+    in_every_version(|server| {
+        for line in ["[]", r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, "[1,2]", "[[]]"] {
+            assert_eq!(refused(server, line.as_bytes(), &Value::Null), -32600, "{line}");
+        }
+        assert_lives(server);
+    });
 }
 
 #[test]
 fn what_is_json_and_no_message_is_an_invalid_request() {
-    let server = without_gateway();
-    for line in ["5", "\"ping\"", "true", "null", "{}", r#"{"jsonrpc":"2.0"}"#, r#"{"jsonrpc":"2.0","method":5}"#] {
-        assert_eq!(refused(&server, line.as_bytes(), &Value::Null), -32600, "{line}");
-    }
-    let with_id = [
-        r#"{"id":3,"method":"ping"}"#,
-        r#"{"jsonrpc":"1.0","id":3,"method":"ping"}"#,
-        r#"{"jsonrpc":2.0,"id":3,"method":"ping"}"#,
-        r#"{"jsonrpc":null,"id":3,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":3}"#,
-        r#"{"jsonrpc":"2.0","id":3,"method":null}"#,
-    ];
-    for line in with_id {
-        assert_eq!(refused(&server, line.as_bytes(), &json!(3)), -32600, "{line}");
-    }
-    assert_lives(&server);
+    in_every_version(|server| {
+        for line in ["5", "\"ping\"", "true", "null", "{}", r#"{"jsonrpc":"2.0"}"#, r#"{"jsonrpc":"2.0","method":5}"#] {
+            assert_eq!(refused(server, line.as_bytes(), &Value::Null), -32600, "{line}");
+        }
+        let with_id = [
+            r#"{"id":3,"method":"ping"}"#,
+            r#"{"jsonrpc":"1.0","id":3,"method":"ping"}"#,
+            r#"{"jsonrpc":2.0,"id":3,"method":"ping"}"#,
+            r#"{"jsonrpc":null,"id":3,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":3}"#,
+            r#"{"jsonrpc":"2.0","id":3,"method":null}"#,
+        ];
+        for line in with_id {
+            assert_eq!(refused(server, line.as_bytes(), &json!(3)), -32600, "{line}");
+        }
+        assert_lives(server);
+    });
 }
 
 #[test]
 fn an_id_is_a_string_or_a_whole_number() {
-    let server = without_gateway();
-    for id in ["null", "true", "[1]", "{}"] {
-        let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
-        assert_eq!(refused(&server, line.as_bytes(), &Value::Null), -32600, "{id}");
-    }
-    for id in [json!(1.5), json!(u64::MAX), json!(1e300)] {
-        let line = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" }).to_string();
-        assert_eq!(refused(&server, line.as_bytes(), &id), -32600, "{id}");
-    }
+    in_every_version(|server| {
+        for id in ["null", "true", "[1]", "{}"] {
+            let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert_eq!(refused(server, line.as_bytes(), &Value::Null), -32600, "{id}");
+        }
+        for id in [json!(1.5), json!(u64::MAX), json!(1e300)] {
+            let line = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" }).to_string();
+            assert_eq!(refused(server, line.as_bytes(), &id), -32600, "{id}");
+        }
+    });
 }
 
 #[test]
@@ -120,21 +128,21 @@ fn an_id_of_any_legal_kind_comes_back_as_it_was() {
         json!(long),
         json!("2f1c6a0e-6b0a-4d0e"),
     ];
-    for era in ERAS {
-        let (_gateway, server) = opened(era);
+    for version in VERSIONS {
+        let (_gateway, server) = opened(version);
         for id in &ids {
-            assert!(ask(&server, &sign_of_life(era, id.clone())).get("result").is_some());
-            assert!(ask(&server, &call(era, id.clone(), "list_models", json!({}))).get("result").is_some());
-            assert!(ask(&server, &call(era, id.clone(), "no_such_tool", json!({}))).get("error").is_some());
+            assert!(ask(&server, &sign_of_life(version, id.clone())).get("result").is_some());
+            assert!(ask(&server, &call(version, id.clone(), "list_models", json!({}))).get("result").is_some());
+            assert!(ask(&server, &call(version, id.clone(), "no_such_tool", json!({}))).get("error").is_some());
         }
     }
 }
 
 #[test]
 fn a_number_and_a_string_of_the_same_digits_are_two_ids() {
-    let (gateway, server) = opened(Era::Legacy);
-    start_call(&gateway, &server, &update(Era::Legacy, 1), What::Silence);
-    assert_eq!(ask(&server, &sign_of_life(Era::Legacy, "1"))["result"], json!({}));
+    let (gateway, server) = opened(LEGACY);
+    start_call(&gateway, &server, &update(LEGACY, 1), What::Silence);
+    assert_eq!(ask(&server, &sign_of_life(LEGACY, "1"))["result"], json!({}));
 }
 
 #[test]
@@ -153,76 +161,79 @@ fn notifications_and_answers_are_never_answered() {
         json!({ "jsonrpc": "2.0", "id": 1, "result": {} }),
         json!({ "jsonrpc": "2.0", "id": "x", "error": { "code": 1, "message": "m" } }),
     ];
-    let server = without_gateway();
-    quiet.iter().for_each(|line| server.send(line));
-    assert_lives(&server);
-    for era in ERAS {
-        let (_gateway, server) = opened(era);
+    let unopened = Start::bare().serve();
+    quiet.iter().for_each(|line| unopened.send(line));
+    assert_lives(&unopened);
+    in_every_version(|server| {
         quiet.iter().for_each(|line| server.send(line));
-        assert_lives(&server);
-    }
+        assert_lives(server);
+    });
 }
 
 #[test]
 fn the_longest_line_is_served_and_a_longer_one_is_refused_to_its_id() {
-    let server = without_gateway();
-    let served = |bytes: usize, id: u32| {
-        server.send_bytes(&call_of(bytes, id));
-        server.send_bytes(b"\n");
-        let answer = server.receive();
-        assert_eq!(answer["id"], id, "{answer}");
-        answer["error"]["code"].as_i64().unwrap()
-    };
-    assert_eq!(served(MOST, 1), -32602);
-    assert_eq!(served(MOST + 1, 2), -32600);
-    assert_eq!(served(MOST + (1 << 20), 3), -32600);
-    assert_lives(&server);
+    in_every_version(|server| {
+        let served = |bytes: usize, id: u32| {
+            server.send_bytes(&call_of(bytes, id));
+            server.send_bytes(b"\n");
+            let answer = server.receive();
+            assert_eq!(answer["id"], id, "{answer}");
+            answer["error"]["code"].as_i64().unwrap()
+        };
+        assert_eq!(served(MOST, 1), -32602);
+        assert_eq!(served(MOST + 1, 2), -32600);
+        assert_eq!(served(MOST + (1 << 20), 3), -32600);
+        assert_lives(server);
+    });
 }
 
 #[test]
 fn a_line_too_long_without_a_readable_id_is_refused_as_well() {
-    let server = without_gateway();
-    let garbage = vec![b'x'; MOST + 1];
-    assert_eq!(refused(&server, &garbage, &Value::Null), -32600);
-    let mut call = br#"{"jsonrpc":"2.0","id":"early","method":"tools/call","params":{"a":""#.to_vec();
-    call.resize(MOST + 1, b'x');
-    assert_eq!(refused(&server, &call, &json!("early")), -32600);
-    assert_lives(&server);
+    in_every_version(|server| {
+        let garbage = vec![b'x'; MOST + 1];
+        assert_eq!(refused(server, &garbage, &Value::Null), -32600);
+        let mut call = br#"{"jsonrpc":"2.0","id":"early","method":"tools/call","params":{"a":""#.to_vec();
+        call.resize(MOST + 1, b'x');
+        assert_eq!(refused(server, &call, &json!("early")), -32600);
+        assert_lives(server);
+    });
 }
 
 #[test]
 fn a_line_may_arrive_in_pieces_and_several_at_once() {
-    let server = without_gateway();
-    let ping = |id: u32| sign_of_life(Era::Legacy, id).to_string();
+    in_every_version(|server| {
+        let ping = |id: u32| sign_of_life(LEGACY, id).to_string();
 
-    for byte in ping(1).as_bytes().chunks(1) {
-        server.send_bytes(byte);
-    }
-    server.send_bytes(b"\n");
-    assert_eq!(server.receive()["id"], 1);
+        for byte in ping(1).as_bytes().chunks(1) {
+            server.send_bytes(byte);
+        }
+        server.send_bytes(b"\n");
+        assert_eq!(server.receive()["id"], 1);
 
-    let (begun, rest) = (&ping(3)[..20], &ping(3)[20..]);
-    server.send_bytes(format!("{}\n{begun}", ping(2)).as_bytes());
-    assert_eq!(server.receive()["id"], 2);
-    server.send_bytes(format!("{rest}\n{}\n", ping(4)).as_bytes());
-    assert_eq!([server.receive()["id"].clone(), server.receive()["id"].clone()], [3, 4]);
+        let (begun, rest) = (&ping(3)[..20], &ping(3)[20..]);
+        server.send_bytes(format!("{}\n{begun}", ping(2)).as_bytes());
+        assert_eq!(server.receive()["id"], 2);
+        server.send_bytes(format!("{rest}\n{}\n", ping(4)).as_bytes());
+        assert_eq!([server.receive()["id"].clone(), server.receive()["id"].clone()], [3, 4]);
+    });
 }
 
 #[test]
 fn empty_lines_and_carriage_returns_are_no_matter() {
-    let server = without_gateway();
-    let ping = |id: u32| sign_of_life(Era::Legacy, id);
-    server.send_bytes(format!("\n\r\n   \n\t\n{}\r\n  {}  \n\n\n{}\n", ping(1), ping(2), ping(3)).as_bytes());
-    let answers = [server.receive(), server.receive(), server.receive()];
-    assert_eq!(answers.map(|answer| answer["id"].clone()), [1, 2, 3]);
-    assert_lives(&server);
+    in_every_version(|server| {
+        let ping = |id: u32| sign_of_life(LEGACY, id);
+        server.send_bytes(format!("\n\r\n   \n\t\n{}\r\n  {}  \n\n\n{}\n", ping(1), ping(2), ping(3)).as_bytes());
+        let answers = [server.receive(), server.receive(), server.receive()];
+        assert_eq!(answers.map(|answer| answer["id"].clone()), [1, 2, 3]);
+        assert_lives(server);
+    });
 }
 
 #[test]
 fn the_last_line_is_served_even_without_a_line_break() {
-    for era in ERAS {
-        let (_gateway, server) = opened(era);
-        server.send_bytes(call(era, "last", "list_models", json!({})).to_string().as_bytes());
+    for version in VERSIONS {
+        let (_gateway, server) = opened(version);
+        server.send_bytes(call(version, "last", "list_models", json!({})).to_string().as_bytes());
         server.close_stdin();
         let answer = server.receive();
         assert_sound(&answer);
@@ -233,11 +244,12 @@ fn the_last_line_is_served_even_without_a_line_break() {
 
 #[test]
 fn unknown_fields_are_no_matter() {
-    let server = without_gateway();
-    let mut list = request(Era::Modern, 1, "tools/list", json!({ "extra": [1, null] }));
-    list["extension"] = json!({ "a": null });
-    list["params"]["_meta"]["com.example/trace"] = json!("x");
-    assert_eq!(ask(&server, &list)["result"]["tools"].as_array().unwrap().len(), 4);
+    in_every_version(|server| {
+        let mut list = request(MODERN, 1, "tools/list", json!({ "extra": [1, null] }));
+        list["extension"] = json!({ "a": null });
+        list["params"]["_meta"]["com.example/trace"] = json!("x");
+        assert_eq!(ask(server, &list)["result"]["tools"].as_array().unwrap().len(), 4);
+    });
 }
 
 #[test]
@@ -251,7 +263,7 @@ fn a_client_may_share_a_pipe_that_does_not_block() {
 
     for id in 1..=3 {
         // Between the answer and the next request there is nothing to be read.
-        writeln!(writing, "{}", sign_of_life(Era::Legacy, id)).unwrap();
+        writeln!(writing, "{}", sign_of_life(LEGACY, id)).unwrap();
         let answer: Value = serde_json::from_str(&answers.next().expect("an answer").unwrap()).unwrap();
         assert_eq!(answer["id"], id);
     }

@@ -3,15 +3,12 @@
 use serde_json::{Value, json};
 
 use super::schema::lint_root;
-use super::{LEGACY_VERSIONS, ask, request, without_gateway};
-use crate::support::{ERAS, Era, Start, initialize, keys};
+use super::{LEGACY, MODERN, VERSIONS, Version, ask, opened_with, request};
+use crate::support::{Start, keys};
 
-fn tools(era: Era, start: Start) -> Vec<Value> {
-    let server = start.serve();
-    if era == Era::Legacy {
-        ask(&server, &initialize("2025-11-25"));
-    }
-    let answer = ask(&server, &request(era, 1, "tools/list", json!({})));
+fn tools(version: Version, start: Start) -> Vec<Value> {
+    let server = opened_with(start, version);
+    let answer = ask(&server, &request(version, 1, "tools/list", json!({})));
     answer["result"]["tools"].as_array().unwrap().clone()
 }
 
@@ -22,29 +19,26 @@ fn names(tools: &[Value]) -> Vec<&str> {
 #[test]
 fn the_list_is_the_same_in_every_version_and_every_time() {
     let mut lists = Vec::new();
-    for version in LEGACY_VERSIONS {
-        let server = without_gateway();
-        ask(&server, &initialize(version));
+    for version in VERSIONS {
+        let server = opened_with(Start::bare(), version);
         for id in 0..3 {
-            lists.push(ask(&server, &request(Era::Legacy, id, "tools/list", json!({})))["result"]["tools"].to_string());
+            lists.push(ask(&server, &request(version, id, "tools/list", json!({})))["result"]["tools"].to_string());
         }
     }
-    let modern = without_gateway();
-    lists.push(ask(&modern, &request(Era::Modern, 1, "tools/list", json!({})))["result"]["tools"].to_string());
     assert!(lists.iter().all(|list| *list == lists[0]));
 }
 
 #[test]
 fn the_tools_come_in_the_order_of_their_contract() {
-    for era in ERAS {
-        let tools = tools(era, Start::bare());
+    for version in VERSIONS {
+        let tools = tools(version, Start::bare());
         assert_eq!(names(&tools), ["list_models", "create_mapping", "update_mapping", "delete_mapping"]);
     }
 }
 
 #[test]
 fn every_tool_has_what_a_client_shows_and_nothing_else() {
-    for tool in tools(Era::Modern, Start::bare()) {
+    for tool in tools(MODERN, Start::bare()) {
         assert_eq!(
             keys(&tool),
             ["name", "title", "description", "inputSchema", "outputSchema", "annotations"],
@@ -57,7 +51,7 @@ fn every_tool_has_what_a_client_shows_and_nothing_else() {
 
 #[test]
 fn required_parameters_come_first_and_the_key_last() {
-    for tool in tools(Era::Legacy, Start::bare()) {
+    for tool in tools(LEGACY, Start::bare()) {
         let schema = &tool["inputSchema"];
         let required: Vec<&str> = schema["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         let properties = keys(&schema["properties"]);
@@ -69,7 +63,7 @@ fn required_parameters_come_first_and_the_key_last() {
 
 #[test]
 fn the_parameters_are_those_of_the_contract() {
-    let tools = tools(Era::Legacy, Start::bare());
+    let tools = tools(LEGACY, Start::bare());
     let parameters: Vec<Vec<&str>> = tools.iter().map(|tool| keys(&tool["inputSchema"]["properties"])).collect();
     assert_eq!(
         parameters,
@@ -84,7 +78,7 @@ fn the_parameters_are_those_of_the_contract() {
 
 #[test]
 fn every_schema_is_one_that_all_clients_take() {
-    for tool in tools(Era::Modern, Start::bare()) {
+    for tool in tools(MODERN, Start::bare()) {
         lint_root(&tool["inputSchema"]);
         lint_root(&tool["outputSchema"]);
         for (name, property) in tool["inputSchema"]["properties"].as_object().unwrap() {
@@ -100,7 +94,7 @@ fn the_hints_follow_from_the_granted_routes() {
         ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"]
             .map(|hint| hints[hint].as_bool().unwrap())
     };
-    let tools = tools(Era::Legacy, Start::bare());
+    let tools = tools(LEGACY, Start::bare());
     assert_eq!(hints(&tools[0]), [true, false, true, true], "list_models");
     assert_eq!(hints(&tools[1]), [false, false, false, true], "create_mapping");
     assert_eq!(hints(&tools[2]), [false, true, true, true], "update_mapping");
@@ -118,7 +112,7 @@ fn another_grant_file_gives_other_tools_and_other_hints() {
     "#;
     let start = Start::bare().file("grants.toml", grants).args(["--grants", "grants.toml"]);
 
-    let tools = tools(Era::Legacy, start);
+    let tools = tools(LEGACY, start);
 
     assert_eq!(names(&tools), ["list_models", "update_mapping"]);
     assert_eq!(tools[0]["annotations"]["readOnlyHint"], false);
@@ -129,5 +123,5 @@ fn another_grant_file_gives_other_tools_and_other_hints() {
 #[test]
 fn a_server_without_a_gateway_and_without_a_key_starts_and_lists() {
     let start = Start::bare().env("AIGATEWAY_URL", "http://127.0.0.1:1");
-    assert_eq!(tools(Era::Modern, start).len(), 4);
+    assert_eq!(tools(MODERN, start).len(), 4);
 }

@@ -11,8 +11,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::ending::{assert_child_ends, signal};
-use super::{request, sign_of_life};
-use crate::support::{Era, Start};
+use super::{LEGACY, MODERN, request, sign_of_life};
+use crate::support::Start;
 
 /// How long a server may take for the next bytes before it counts as one that reads no more.
 const STALLED: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -42,13 +42,13 @@ fn is_writable(pipe: &impl AsFd) -> bool {
 /// is refused before it gets to the SDK; and a line that is no message.
 fn floods() -> [Vec<u8>; 5] {
     let many = |count: u32, line: &dyn Fn(u32) -> Value| (0..count).map(|id| format!("{}\n", line(id))).collect();
-    let list = |id: u32, filling: &str| request(Era::Modern, id, "tools/list", json!({ "filling": filling }));
+    let list = |id: u32, filling: &str| request(MODERN, id, "tools/list", json!({ "filling": filling }));
     let filling = "x".repeat(512 << 10);
     [
-        many(5000, &|id| sign_of_life(Era::Legacy, id)),
+        many(5000, &|id| sign_of_life(LEGACY, id)),
         many(2000, &|id| list(id, "")),
         many(300, &|id| list(id, &filling)),
-        many(1, &|id| sign_of_life(Era::Legacy, id)),
+        many(1, &|id| sign_of_life(LEGACY, id)),
         "nonsense\n".to_owned(),
     ]
     .map(String::into_bytes)

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) mod form;
 pub(crate) mod grants;
+pub(crate) mod long_log;
 
 /// How long a test waits for what must come: far longer than it takes, and short enough to be told.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,13 +34,15 @@ pub(crate) struct Start {
     directory: tempfile::TempDir,
     arguments: Vec<String>,
     environment: HashMap<String, String>,
+    /// Shell commands that come before it, in the same process.
+    prelude: Option<String>,
 }
 
 impl Start {
     /// In an empty directory, without a gateway and without a key.
     pub(crate) fn bare() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Self { directory, arguments: Vec::new(), environment: HashMap::new() }
+        Self { directory, arguments: Vec::new(), environment: HashMap::new(), prelude: None }
     }
 
     /// For a gateway, with the key of one of its users.
@@ -67,6 +70,12 @@ impl Start {
         self
     }
 
+    /// Runs shell commands first, in the process that becomes the program's.
+    pub(crate) fn after(mut self, prelude: &str) -> Self {
+        self.prelude = Some(prelude.to_owned());
+        self
+    }
+
     /// Writes a file into the working directory.
     pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         std::fs::write(self.path(name), content).expect("the temporary directory is writable");
@@ -80,7 +89,11 @@ impl Start {
 
     /// The program with these settings, not yet started.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aigateway-mcp"));
+        let program = env!("CARGO_BIN_EXE_aigateway-mcp");
+        let mut command = Command::new(if self.prelude.is_some() { "sh" } else { program });
+        if let Some(prelude) = &self.prelude {
+            command.args(["-c", &format!("{prelude}; exec \"$0\" \"$@\""), program]);
+        }
         command.args(&self.arguments).current_dir(self.directory.path()).env_clear().envs(&self.environment);
         command
     }

@@ -5,21 +5,26 @@
 //! | `chain.start` | first in a file that continues none | `chain` |
 //! | `chain.continued` | first after a rotation | `chain`, `previous` |
 //! | `chain.torn` | after a line that a crash cut off | `torn` |
-//! | `session.start`, `session.end` | the program starts, ends | `service.version`, counts |
+//! | `session.start`, `session.end` | the program starts, ends | `service.version`, `observe` |
 //! | `component.loaded` | before the first tool is offered | `digest`, `imports`, `exports` |
 //! | `grants.loaded` | likewise | `digest`, `grants` |
-//! | `tool.call`, `tool.result` | a call begins, ends | `gen_ai.tool.name`, `error.type`, `duration_ms` |
-//! | `egress.intent` | **before** the connection is made | method, address, path, rule, body's size and SHA-256 |
+//! | `tool.call`, `tool.result` | a call begins, ends | `gen_ai.tool.name`, `error.type`, `duration_ms`, `denials`, `denials_not_recorded` |
+//! | `egress.intent` | **before** the connection is made, or a kept one is used | method, address, path, `rule` (or `observed` and `missing_rule`), body's size and SHA-256, `key` |
 //! | `egress.outcome` | the answer was read, or there is none | status, peer, size and SHA-256, redactions |
 //! | `denied` | an import, a request or a limit | `check`, `reason` |
 //! | `checkpoint` | every 256 records, and at the end | counts |
 //!
+//! An outcome, a result or a denial that could not be written at its time has it as `happened`.
+//!
 //! Every record has `v` (1), `seq`, `prev`, `time`, `session` and `type`. `prev` is the SHA-256 of the previous line,
 //! line break included: `sed -n 5p FILE | sha256sum` is the `prev` of line 6. Names are OpenTelemetry's where it has
-//! one. Never a key, a body or a query value; what others control is capped at 256 characters.
+//! one. Never a key, a body or a query value. Every text is one line of at most 256 characters, and every list has at
+//! most 256 of them: somebody else may control them.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
@@ -28,21 +33,29 @@ mod call;
 mod chain;
 mod show;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod verify;
 
-pub(crate) use call::CallRecord;
+pub(crate) use call::{CallRecord, Denials};
 pub(crate) use chain::Head;
 pub(crate) use show::{Filter, show};
 pub(crate) use summary::summary;
 pub(crate) use verify::{Verdict, Verified, verify};
 
+use crate::log;
 use chain::Log;
 
 /// After how many records a checkpoint follows.
 const CHECKPOINT_EVERY: u64 = 256;
 
-/// The most characters of a value that somebody else controls.
+/// The most characters of a text, and the most texts of a list: somebody else may control them.
 const MOST_CHARACTERS: usize = 256;
+const MOST_ITEMS: usize = 256;
+
+/// The most records that wait for a full disk to have room: those of some hundred calls. What comes after them is told
+/// on stderr alone.
+const MOST_HELD: usize = 1024;
 
 /// Where records go: a file, or nowhere.
 pub struct Audit {
@@ -55,6 +68,8 @@ struct Session {
     id: String,
     counts: Counts,
     since_checkpoint: u64,
+    /// Records of what has happened that could not be written: they come before the next one that can.
+    held: VecDeque<(String, Value)>,
 }
 
 #[derive(Default)]
@@ -78,7 +93,8 @@ impl Audit {
     /// When the file cannot be written, or its tail is no intact chain.
     pub fn open(path: &Path, sync: bool, most_bytes: u64) -> Result<Self> {
         let log = Log::open(path, sync, most_bytes)?;
-        let session = Session { log, id: chain::random_id()?, counts: Counts::default(), since_checkpoint: 0 };
+        let (id, counts) = (chain::random_id()?, Counts::default());
+        let session = Session { log, id, counts, since_checkpoint: 0, held: VecDeque::new() };
         Ok(Self { log: Some(Mutex::new(session)) })
     }
 
@@ -91,7 +107,8 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// When it cannot be written: then nothing of it is in the file, and what it announces must not be done.
+    /// When it cannot be written: then nothing of it is in the file, and what it announces must not be done. If it
+    /// tells what has happened already, it is held, and written as soon as something can be.
     pub(crate) fn record(&self, kind: &str, fields: Value) -> Result<Option<Head>> {
         let Some(log) = &self.log else { return Ok(None) };
         let mut session = log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,41 +118,76 @@ impl Audit {
 
 impl Session {
     fn record(&mut self, kind: &str, fields: Value) -> Result<Head> {
+        let recorded = self.write_held().and_then(|()| self.record_now(kind, &fields));
+        if recorded.is_err() && tells_what_happened(kind) && self.held.len() < MOST_HELD {
+            let mut fields = fields;
+            fields["happened"] = humantime::format_rfc3339_micros(SystemTime::now()).to_string().into();
+            self.held.push_back((kind.to_owned(), fields));
+        }
+        recorded
+    }
+
+    fn write_held(&mut self) -> Result<()> {
+        while let Some((kind, fields)) = self.held.pop_front() {
+            if let Err(error) = self.record_now(&kind, &fields) {
+                self.held.push_front((kind, fields));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn record_now(&mut self, kind: &str, fields: &Value) -> Result<Head> {
         let head = self.append(kind, fields)?;
         match kind {
             "tool.call" => self.counts.tool_calls += 1,
             "egress.intent" => self.counts.intents += 1,
             "denied" => self.counts.denials += 1,
+            "tool.result" => self.counts.denials += fields["denials_not_recorded"].as_u64().unwrap_or_default(),
             _ => {}
         }
         self.since_checkpoint += 1;
-        if self.since_checkpoint >= CHECKPOINT_EVERY || kind == "session.end" {
-            self.since_checkpoint = 0;
-            let Counts { tool_calls, intents, denials } = self.counts;
-            return self.append(
-                "checkpoint",
-                json!({ "tool_calls": tool_calls, "egress_intents": intents, "denials": denials }),
-            );
+        if self.since_checkpoint < CHECKPOINT_EVERY && kind != "session.end" {
+            return Ok(head);
         }
-        Ok(head)
+        let Counts { tool_calls, intents, denials } = self.counts;
+        let counts = json!({ "tool_calls": tool_calls, "egress_intents": intents, "denials": denials });
+        // The record itself is written; the checkpoint follows as soon as it can.
+        let checkpoint = self.append("checkpoint", &counts);
+        self.since_checkpoint = if checkpoint.is_ok() { 0 } else { self.since_checkpoint };
+        Ok(checkpoint.unwrap_or(head))
     }
 
-    fn append(&mut self, kind: &str, fields: Value) -> Result<Head> {
+    fn append(&mut self, kind: &str, fields: &Value) -> Result<Head> {
         let mut record = Map::new();
         record.insert("session".to_owned(), self.id.as_str().into());
         record.insert("type".to_owned(), kind.into());
-        if let Value::Object(fields) = fields {
-            record.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
-        }
+        let fields = fields.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        record.extend(fields.map(|(name, value)| (name.clone(), bounded(value))));
         self.log.append(&record)
     }
 }
 
-/// Text that somebody else controls: one line, and capped.
-pub(crate) fn capped(text: &str) -> String {
-    let line = crate::log::one_line(text);
-    match line.char_indices().nth(MOST_CHARACTERS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
+/// Whether a record tells what has happened; the others announce what is to happen, and if they cannot be written, it
+/// does not.
+fn tells_what_happened(kind: &str) -> bool {
+    matches!(kind, "egress.outcome" | "tool.result" | "denied")
+}
+
+/// A value as it goes on record: its texts are one line each, and capped. Grants, the one object, are the operator's.
+fn bounded(value: &Value) -> Value {
+    match value {
+        Value::String(text) => capped(text).into(),
+        Value::Array(items) => {
+            let more = items.len().saturating_sub(MOST_ITEMS);
+            let rest = (more > 0).then(|| format!("… and {more} more").into());
+            items.iter().take(MOST_ITEMS).map(bounded).chain(rest).collect()
+        }
+        other => other.clone(),
     }
+}
+
+/// Text as one line, and capped.
+fn capped(text: &str) -> String {
+    log::excerpt(&log::one_line(text), MOST_CHARACTERS)
 }

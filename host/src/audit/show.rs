@@ -83,12 +83,17 @@ fn details(record: &Value, text: impl Fn(&str) -> String) -> String {
         "tool.call" => tool,
         "tool.result" => {
             let outcome = if record["error.type"].is_null() { "answered".to_owned() } else { text("error.type") };
-            format!("{tool}: {outcome} in {} ms", record["duration_ms"])
+            let more = match record["denials_not_recorded"].as_u64() {
+                Some(more) => format!(", {more} denials more than are shown"),
+                None => String::new(),
+            };
+            format!("{tool}: {outcome} in {} ms{more}", record["duration_ms"])
         }
         "egress.intent" => {
             let key = if record["key"] == true { ", with the key" } else { "" };
+            let observed = if record["observed"] == true { ", OBSERVED: no rule allows it" } else { "" };
             let target = format!("{} {}{}", text("http.request.method"), text("server.address"), text("url.path"));
-            format!("{tool}: {target}, {} bytes{key}", number("http.request.body.size"))
+            format!("{tool}: {target}, {} bytes{key}{observed}", number("http.request.body.size"))
         }
         "egress.outcome" => match record["error.type"].as_str() {
             Some(error) => format!("{tool}: {}", one_line(error)),

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::capped;
+
 /// What was counted of one tool and one route.
 #[derive(Default)]
 struct Row {
@@ -62,9 +64,21 @@ impl Summary {
         let request = (text("session"), record["egress"].as_u64().unwrap_or_default());
         match record["type"].as_str().unwrap_or_default() {
             "tool.call" => *self.calls.entry(tool).or_default() += 1,
-            "tool.result" if !record["error.type"].is_null() => *self.failed.entry(tool).or_default() += 1,
+            "tool.result" => {
+                if let Some(more @ 1..) = record["denials_not_recorded"].as_u64() {
+                    let route = (tool.clone(), "(not recorded one by one)".to_owned());
+                    self.routes.entry(route).or_default().denied += more;
+                }
+                if !record["error.type"].is_null() {
+                    *self.failed.entry(tool).or_default() += 1;
+                }
+            }
             "egress.intent" => {
-                let route = (tool, text("rule"));
+                let rule = match record["missing_rule"].as_str() {
+                    Some(rule) => format!("{rule} (observed)"),
+                    None => text("rule"),
+                };
+                let route = (tool, rule);
                 self.routes.entry(route.clone()).or_default().allowed += 1;
                 self.open.insert(request, route);
             }
@@ -137,10 +151,11 @@ impl Row {
 
 fn granted(grants: &Value) -> Vec<(String, String)> {
     let tools = grants["tools"].as_array().into_iter().flatten();
+    // As the records of requests have them.
     let routes = |tool: &Value| {
-        let name = tool["tool"].as_str().unwrap_or_default().to_owned();
+        let name = capped(tool["tool"].as_str().unwrap_or_default());
         let routes = tool["routes"].as_array().cloned().unwrap_or_default();
-        routes.into_iter().filter_map(move |route| Some((name.clone(), route.as_str()?.to_owned())))
+        routes.into_iter().filter_map(move |route| Some((name.clone(), capped(route.as_str()?))))
     };
     tools.flat_map(routes).collect()
 }

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::chain::{Head, Link, NOTHING, is_summed};
-use crate::digest::sha256;
+use crate::digest::{hexadecimal, sha256};
 
 /// What became of a verification.
 #[derive(Debug)]
@@ -54,8 +55,9 @@ struct Walk<'w> {
     witnessed: bool,
     /// What was found missing at the beginning.
     missing: Option<String>,
-    /// The hash of a line that is no record: the next one has to account for it, and for the record before it.
-    torn: Option<String>,
+    /// The hash, so far, of lines that are no records: the next one has to account for them, and for the record before
+    /// them.
+    torn: Option<Sha256>,
     /// What was found missing at the end.
     cut: Option<String>,
 }
@@ -94,7 +96,7 @@ pub(crate) fn verify(files: &[PathBuf], witness: Option<&str>) -> Result<Verdict
 
 fn verify_file(walk: &mut Walk<'_>, file: &Path, is_last: bool) -> Result<Option<Verdict>> {
     let name = || format!("cannot read `{}`", file.display());
-    let mut input = BufReader::with_capacity(1 << 20, File::open(file).with_context(name)?);
+    let mut input = BufReader::with_capacity(128 << 10, File::open(file).with_context(name)?);
     let (mut line, mut before) = (Vec::new(), Vec::new());
     let mut number = 0;
     loop {
@@ -135,7 +137,7 @@ impl Walk<'_> {
             (None, None) => self.first(&link)?,
             (None, Some(_)) => return Err("the line before is no record".to_owned()),
             (Some(head), None) => follows(&link, head.seq, &head.hash)?,
-            (Some(head), Some(torn)) => closes(&link, head, &torn, line)?,
+            (Some(head), Some(torn)) => closes(&link, head, &hexadecimal(&torn.finalize()), line)?,
         }
         let hash = sha256(line);
         self.witnessed |= self.witness == Some(hash.as_str());
@@ -159,13 +161,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A line that is no record is one that a crash cut off, if the next one says so.
+    /// A line that is no record is one that a crash cut off, if the next record says so. There are several if another
+    /// crash cut that one off.
     fn not_a_record(&mut self, line: &[u8]) -> Result<(), String> {
-        if self.torn.is_some() || self.verified.head.is_none() {
+        if self.verified.head.is_none() {
             return Err("it is no record".to_owned());
         }
         self.verified.torn += 1;
-        self.torn = Some(sha256(line));
+        self.torn.get_or_insert_default().update(line);
         Ok(())
     }
 }

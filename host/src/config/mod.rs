@@ -33,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) lock: Option<PathBuf>,
     /// Where decisions are put on record.
     pub(crate) audit: Option<AuditLog>,
+    /// Whether a component under evaluation may make requests that no rule allows.
+    pub(crate) observe: bool,
 }
 
 /// The audit log, as it is configured.
@@ -79,6 +81,10 @@ impl Config {
     ///
     /// What is wrong with it, with the name of the variable, flag or file, and what it should look like.
     pub(crate) fn load(options: &Options) -> Result<Self> {
+        // The command line's definition says so, too, but not for flags on both sides of a command.
+        if options.observe && (options.read_only || options.lock.is_some()) {
+            bail!("--observe lets more through than is granted: it cannot be used with --read-only or --lock");
+        }
         let variables = Variables::load(options)?;
         let file = read_grants(options)?;
         let secrets = read_secrets(options, &variables, file.secrets())?;
@@ -104,6 +110,7 @@ impl Config {
             component: options.component.clone(),
             lock: options.lock.clone(),
             audit: variables.audit_log(options),
+            observe: options.observe,
         })
     }
 }

@@ -56,6 +56,13 @@ pub(super) fn outgoing(mut headers: HeaderMap, origin: &Origin, length: usize) -
     headers
 }
 
+/// Drops the headers that secrets would go into.
+pub(super) fn drop_secrets(headers: &mut HeaderMap, call: &CallContext) {
+    for placeholder in &call.placeholders {
+        headers.remove(&placeholder.header);
+    }
+}
+
 /// A copy of the request with the secrets in the place of their placeholders; a placeholder without a secret goes
 /// without its header.
 pub(super) fn with_secrets(request: &Request<Bytes>, call: &CallContext) -> Request<Bytes> {

@@ -9,14 +9,14 @@
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 mod address;
@@ -27,8 +27,8 @@ mod record;
 
 pub use connect::{Resolve, SystemResolver};
 
-use crate::audit::Audit;
-use crate::grants::{Check, Denial, Grants, RequestUrl, Route};
+use crate::audit::{Audit, Denials};
+use crate::grants::{Check, Denial, Grants, Observed, Permit, RequestUrl};
 use crate::log;
 use crate::queue::Wait;
 use crate::secret::{Scrubber, SecretValue};
@@ -37,7 +37,7 @@ use record::{Answer, Line, Recorded};
 
 /// Denials of one call that the operator is told: the first ones say what is wrong, and a component can ask for
 /// thousands a second.
-const MOST_DENIALS_TOLD: usize = 16;
+const MOST_DENIALS_TOLD: u64 = 16;
 
 /// The most characters of a denial's reason: it goes into a result, and quotes what a component asked for.
 const MOST_REASON: usize = 500;
@@ -66,28 +66,36 @@ pub(crate) struct CallContext {
     pub(crate) scrubber: Scrubber,
     /// Requests tried so far, denied ones included: to be asked is work too.
     tried: AtomicUsize,
-    /// How many were denied so far, and the last of them.
-    denied: Mutex<(usize, Option<Denial>)>,
+    /// What is counted while it runs.
+    counters: Counters,
+    /// What was denied last.
+    last_denial: Mutex<Option<Denial>>,
+}
+
+/// What others follow of a call while it runs.
+#[derive(Clone)]
+pub(crate) struct Counters {
+    /// Its denials, for the record of its end.
+    pub(crate) denials: Denials,
+    /// How many of its requests are answered, for whoever asked for its progress.
+    pub(crate) answered: watch::Sender<u32>,
 }
 
 impl CallContext {
-    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>) -> Self {
+    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>, counters: Counters) -> Self {
         let scrubber = Scrubber::new(placeholders.iter().filter_map(|placeholder| placeholder.secret.clone()));
-        Self { id, tool: tool.to_owned(), placeholders, scrubber, tried: AtomicUsize::new(0), denied: Mutex::default() }
+        let (tool, tried, last_denial) = (tool.to_owned(), AtomicUsize::new(0), Mutex::default());
+        Self { id, tool, placeholders, scrubber, tried, counters, last_denial }
     }
 
     /// What was denied last in this call.
     pub(crate) fn last_denial(&self) -> Option<Denial> {
-        self.denied.lock().ok()?.1.clone()
+        self.last_denial.lock().ok()?.clone()
     }
 
-    /// Remembers a denial, and says how many there were before it.
-    fn remember(&self, denial: Denial) -> usize {
-        let Ok(mut denied) = self.denied.lock() else { return 0 };
-        let (count, last) = &mut *denied;
-        *last = Some(denial);
-        *count += 1;
-        *count - 1
+    /// Remembers a denial for the call's result.
+    fn remember(&self, denial: Denial) {
+        *self.last_denial.lock().unwrap_or_else(PoisonError::into_inner) = Some(denial);
     }
 }
 
@@ -98,12 +106,14 @@ pub struct Egress {
     running: Semaphore,
     audit: Arc<Audit>,
     requests: AtomicU64,
+    /// What was used and needed, where a component is being observed.
+    observed: Option<Mutex<Observed>>,
 }
 
 /// A request that passed every check that needs no network.
 struct Checked<'g> {
     request: Request<Bytes>,
-    rule: &'g Route,
+    permit: Permit<'g>,
 }
 
 enum Failure {
@@ -150,12 +160,27 @@ impl Egress {
     pub fn new(grants: Arc<Grants>, resolver: Arc<dyn Resolve>) -> anyhow::Result<Self> {
         let running = Semaphore::new(grants.limits.concurrent_requests);
         let connector = Connector::new(grants.clone(), resolver)?;
-        Ok(Self { connector, grants, running, audit: Arc::new(Audit::off()), requests: AtomicU64::new(0) })
+        let (audit, requests) = (Arc::new(Audit::off()), AtomicU64::new(0));
+        Ok(Self { connector, grants, running, audit, requests, observed: None })
     }
 
     /// Puts every decision on record.
     pub fn with_audit(self, audit: Arc<Audit>) -> Self {
         Self { audit, ..self }
+    }
+
+    /// Lets through, without a secret, what no rule allows but one could: for evaluating a component.
+    pub fn observing(self) -> Self {
+        Self { observed: Some(Mutex::default()), ..self }
+    }
+
+    /// What was used and needed so far; nothing if nobody observes.
+    pub(crate) fn observed(&self) -> Option<Observed> {
+        Some(self.observed.as_ref()?.lock().ok()?.clone())
+    }
+
+    pub(crate) fn is_observing(&self) -> bool {
+        self.observed.is_some()
     }
 
     /// Where decisions are recorded.
@@ -169,7 +194,7 @@ impl Egress {
         call: &CallContext,
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Error> {
-        let line = Line::of(&request);
+        let line = Line::of(&request, call);
         let limit = Duration::from_secs(self.grants.limits.request_seconds);
         let wait = Wait::new();
         let answer = tokio::time::timeout(limit, self.check_and_send(call, request, &wait)).await;
@@ -203,16 +228,17 @@ impl Egress {
         request: Request<WasiBody>,
         wait: &Wait,
     ) -> Result<Response<Bytes>, Failure> {
-        let Checked { request, rule } = self.check(call, request).await?;
+        let Checked { request, permit } = self.check(call, request).await?;
         let closed = |_| Failure::Failed(Error::InternalError(None));
         let _running = wait.place(&self.running).await.map_err(closed)?;
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let origin = &self.grants.base_url.origin;
-        let recorded = Recorded::announce(&self.audit, call, number, &request, origin, rule)?;
+        let recorded = Recorded::announce(&self.audit, call, number, &request, origin, &permit)?;
         match self.send_and_receive(call, request).await {
             Ok((received, response)) => {
-                log::debug(&format!("{}: {rule}: {} from {}", call.tool, received.status, received.address));
+                log::debug(&format!("{}: {permit}: {} from {}", call.tool, received.status, received.address));
                 recorded.answered(&received);
+                call.counters.answered.send_modify(|count| *count += 1);
                 Ok(response)
             }
             Err(failure) => {
@@ -242,7 +268,7 @@ impl Egress {
         let authority = text(uri.authority().map(|authority| authority.as_str()));
         let target = text(uri.path_and_query().map(|target| target.as_str()));
         let url = RequestUrl::parse(uri.scheme_str().unwrap_or_default(), &authority, &target)?;
-        let rule = self.grants.decide(&call.tool, parts.method.as_str(), &url)?;
+        let permit = self.permit(call, &parts.method, &url)?;
         let limits = &self.grants.limits;
         headers::check(&target, &parts.headers, call, limits.header_bytes)?;
         let body = self.collect_request(&parts.method, body, within_rate).await?;
@@ -255,7 +281,26 @@ impl Egress {
         // The target as it goes onto the wire: path and query; the host is in its header.
         *request.uri_mut() = target.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
         *request.headers_mut() = headers::outgoing(parts.headers, &self.grants.base_url.origin, request.body().len());
-        Ok(Checked { request, rule })
+        if permit.granted().is_none() {
+            headers::drop_secrets(request.headers_mut(), call);
+        }
+        self.observe(call, &permit)?;
+        Ok(Checked { request, permit })
+    }
+
+    fn permit(&self, call: &CallContext, method: &Method, url: &RequestUrl) -> Result<Permit<'_>, Denial> {
+        let (tool, method) = (&call.tool, method.as_str());
+        if self.is_observing() {
+            return self.grants.observe(tool, method, url);
+        }
+        self.grants.decide(tool, method, url).map(Permit::Granted)
+    }
+
+    /// Keeps what a request used or needed, where a component is being observed.
+    fn observe(&self, call: &CallContext, permit: &Permit<'_>) -> Result<(), Denial> {
+        let Some(observed) = &self.observed else { return Ok(()) };
+        let mut observed = observed.lock().unwrap_or_else(PoisonError::into_inner);
+        observed.add(&call.tool, permit).map_err(|error| Denial::new(Check::Path, error.to_string()))
     }
 
     /// Reads the body to its end, or to its limit. One that will be denied anyway is not kept: a call could start any
@@ -327,7 +372,10 @@ impl Egress {
     fn deny(&self, call: &CallContext, line: &Line, mut denial: Denial) -> Error {
         // It may quote what came back, at any length.
         denial.reason = log::excerpt(&call.scrubber.scrub_text(&denial.reason), MOST_REASON);
-        record::denied(&self.audit, call, line, &denial);
+        let before = call.counters.denials.count();
+        if call.counters.denials.is_recorded(before) {
+            record::denied(&self.audit, call, line, &denial);
+        }
         let error = match denial.check {
             Check::Address => Error::DestinationIpProhibited,
             Check::Deadline => Error::HttpResponseTimeout,
@@ -340,7 +388,8 @@ impl Egress {
         let hint = denial.missing_rule.as_ref().map_or_else(String::new, |rule| {
             format!("; hint: to allow it, add \"{rule}\" to `{}` under [tools] of a grant file", call.tool)
         });
-        match call.remember(denial).cmp(&MOST_DENIALS_TOLD) {
+        call.remember(denial);
+        match before.cmp(&MOST_DENIALS_TOLD) {
             Less => log::warn(&format!("{}: {line}: {text}{hint}", call.tool)),
             Equal => log::warn(&format!("{}: further denials in this call are not told", call.tool)),
             Greater => {}

@@ -9,9 +9,9 @@ use http::Request;
 use serde_json::{Value, json};
 
 use super::CallContext;
-use crate::audit::{Audit, capped};
+use crate::audit::Audit;
 use crate::digest::sha256;
-use crate::grants::{Check, Denial, Origin, Route};
+use crate::grants::{Check, Denial, Origin, Permit};
 use crate::log;
 
 /// A request on record. Whatever becomes of it, an outcome follows.
@@ -41,14 +41,15 @@ pub(super) struct Answer {
 }
 
 impl Line {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
+    pub(super) fn of<B>(request: &Request<B>, call: &CallContext) -> Self {
         let uri = request.uri();
         Self {
             method: request.method().to_string(),
             scheme: uri.scheme_str().unwrap_or_default().to_owned(),
             host: uri.authority().map_or_else(String::new, |authority| authority.host().to_owned()),
             port: uri.port_u16(),
-            path: uri.path().to_owned(),
+            // A caller may have taken a key for an alias.
+            path: call.scrubber.scrub_text(uri.path()),
         }
     }
 }
@@ -73,23 +74,26 @@ impl<'a> Recorded<'a> {
         number: u64,
         request: &Request<Bytes>,
         origin: &Origin,
-        rule: &Route,
+        permit: &Permit<'_>,
     ) -> Result<Self, Denial> {
-        let recorded = Self { audit, call, number, started: Instant::now(), finished: false };
+        let recorded = || Self { audit, call, number, started: Instant::now(), finished: false };
         if !audit.is_on() {
-            return Ok(recorded);
+            return Ok(recorded());
         }
         let body = request.body();
         let key = call.placeholders.iter().any(|p| p.secret.is_some() && request.headers().contains_key(&p.header));
+        let (granted, rule) = (permit.granted().is_some(), permit.rule().to_string());
+        let (rule, missing) = if granted { (Some(rule), None) } else { (None, Some(rule)) };
         let fields = json!({
-            "call": call.id, "egress": number, "gen_ai.tool.name": call.tool, "rule": rule.to_string(),
+            "call": call.id, "egress": number, "gen_ai.tool.name": call.tool,
+            "rule": rule, "observed": missing.is_some().then_some(true), "missing_rule": missing,
             "http.request.method": request.method().as_str(), "url.scheme": origin.scheme.as_str(),
-            "server.address": origin.host, "server.port": origin.port, "url.path": capped(request.uri().path()),
+            "server.address": origin.host, "server.port": origin.port, "url.path": call.scrubber.scrub_text(request.uri().path()),
             "http.request.body.size": body.len(), "body.sha256": (!body.is_empty()).then(|| sha256(body)),
             "key": key,
         });
         match audit.record("egress.intent", fields) {
-            Ok(_) => Ok(recorded),
+            Ok(_) => Ok(recorded()),
             Err(error) => {
                 log::warn(&format!("{}: {error:#}", call.tool));
                 Err(Denial::new(Check::Audit, error.to_string()))
@@ -109,7 +113,7 @@ impl<'a> Recorded<'a> {
 
     /// Records that there is none.
     pub(super) fn failed(mut self, error: &str) {
-        self.finish(json!({ "error.type": capped(error) }));
+        self.finish(json!({ "error.type": error }));
     }
 
     fn finish(&mut self, mut fields: Value) {
@@ -139,9 +143,8 @@ impl Drop for Recorded<'_> {
 pub(super) fn denied(audit: &Audit, call: &CallContext, line: &Line, denial: &Denial) {
     let fields = json!({
         "call": call.id, "gen_ai.tool.name": call.tool, "check": denial.check.to_string(),
-        "reason": capped(&denial.reason), "http.request.method": capped(&line.method),
-        "url.scheme": capped(&line.scheme), "server.address": capped(&line.host), "server.port": line.port,
-        "url.path": capped(&line.path),
+        "reason": denial.reason, "http.request.method": line.method, "url.scheme": line.scheme,
+        "server.address": line.host, "server.port": line.port, "url.path": line.path,
     });
     if let Err(error) = audit.record("denied", fields) {
         log::warn(&format!("a denial is not on record: {error:#}"));

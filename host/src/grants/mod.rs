@@ -62,12 +62,14 @@ use serde::Serialize;
 
 mod file;
 mod limits;
+mod observed;
 mod origin;
 mod report;
 mod route;
 
 pub use file::{FileError, GrantFile, Secret};
 pub use limits::Limits;
+pub use observed::{Observed, TooManyRules};
 pub use origin::{BaseUrl, Origin, RequestUrl, Scheme};
 pub use route::{Route, RouteError};
 
@@ -141,7 +143,43 @@ pub struct Denial {
     /// What it found; never a key, a body or a query value.
     pub reason: String,
     /// The rule that would have allowed it, where one could.
-    pub missing_rule: Option<String>,
+    pub missing_rule: Option<Route>,
+}
+
+/// Why a request may leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permit<'g> {
+    /// This rule of the tool allows it.
+    Granted(&'g Route),
+    /// No rule does: its component is being observed. This rule would allow it.
+    Observed(Route),
+}
+
+impl Permit<'_> {
+    /// The rule that allows it, or would.
+    pub fn rule(&self) -> &Route {
+        match self {
+            Permit::Granted(rule) => rule,
+            Permit::Observed(rule) => rule,
+        }
+    }
+
+    /// The rule that allows it, if one does.
+    pub fn granted(&self) -> Option<&Route> {
+        match self {
+            Permit::Granted(rule) => Some(rule),
+            Permit::Observed(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Permit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Permit::Granted(rule) => rule.fmt(f),
+            Permit::Observed(rule) => write!(f, "{rule} (observed: no rule allows it)"),
+        }
+    }
 }
 
 impl Denial {
@@ -216,7 +254,7 @@ impl Grants {
         let routes = self.routes(tool);
         let query = url.query.as_deref();
         let missing = |check, reason: String| Denial {
-            missing_rule: Route::that_allows(method, path, query).map(|rule| rule.to_string()),
+            missing_rule: Route::that_allows(method, path, query),
             ..Denial::new(check, reason)
         };
         if !routes.iter().any(|route| route.method() == method) {
@@ -239,6 +277,20 @@ impl Grants {
             }
         }
         Err(refused.unwrap_or_else(|| missing(Check::Path, format!("no rule of `{tool}` is `{method} {path}`"))))
+    }
+
+    /// [`Self::decide`] for a component under evaluation: what no rule allows is let through as far as a rule could
+    /// allow it. It must go without a secret.
+    ///
+    /// # Errors
+    ///
+    /// [`Check::Origin`], and what no rule can allow.
+    pub fn observe(&self, tool: &str, method: &str, url: &RequestUrl) -> Result<Permit<'_>, Denial> {
+        match self.decide(tool, method, url) {
+            Ok(rule) => Ok(Permit::Granted(rule)),
+            Err(Denial { missing_rule: Some(rule), .. }) => Ok(Permit::Observed(rule)),
+            Err(denial) => Err(denial),
+        }
     }
 }
 

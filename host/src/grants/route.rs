@@ -58,6 +58,27 @@ impl Route {
         allows.then_some(rule)
     }
 
+    /// Whether it allows every request that the other one allows.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let covers = |(a, b): (&Segment, &Segment)| matches!(a, Segment::Any(_)) || a == b;
+        self.method == other.method
+            && self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(covers)
+            && other.query.iter().all(|key| self.query.contains(key))
+    }
+
+    /// Whether it differs from the other one in nothing but query keys and the names of segments.
+    pub(super) fn has_path_of(&self, other: &Self) -> bool {
+        let bare = |route: &Self| Self { query: Vec::new(), ..route.clone() };
+        bare(self).covers(&bare(other)) && bare(other).covers(&bare(self))
+    }
+
+    /// Takes the other one's query keys, too.
+    pub(super) fn take_query_of(&mut self, other: &Self) {
+        let new: Vec<String> = other.query.iter().filter(|key| !self.query.contains(key)).cloned().collect();
+        self.query.extend(new);
+    }
+
     /// The first key of a raw query that this rule does not name, or that comes twice.
     pub fn refused_query_key<'q>(&self, query: &'q str) -> Option<&'q str> {
         let keys = query_keys(query);

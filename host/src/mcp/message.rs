@@ -73,15 +73,17 @@ impl Parser {
 
     fn request(&mut self, method: &str, id: Option<Value>, message: Value) -> Parsed {
         let malformed = |reason: String| Parsed::Refused(id.clone(), ErrorData::invalid_params(reason, None));
-        if !METHODS.contains(&method) {
+        let version = &message["params"]["_meta"][VERSION_KEY];
+        // Neither has that version a `ping`, which the SDK knows.
+        let removed = method == "initialize" && *version == ProtocolVersion::V_2026_07_28.as_str();
+        if removed || !METHODS.contains(&method) {
             let reason = format!("there is no method `{}`: this server has tools only", log::one_line(method));
             return Parsed::Refused(id, ErrorData::new(ErrorCode::METHOD_NOT_FOUND, reason, None));
         }
         if let Some(reason) = malformed_call(method, &message["params"]) {
             return malformed(reason.to_owned());
         }
-        let stated = message["params"]["_meta"].get(VERSION_KEY).is_some();
-        if !(stated || self.initialized || matches!(method, "initialize" | "ping")) {
+        if version.is_null() && !self.initialized && !matches!(method, "initialize" | "ping") {
             let newest = ProtocolVersion::V_2026_07_28;
             return malformed(format!(
                 "`{method}` needs `_meta` with `{VERSION_KEY}` (\"{newest}\"), or `initialize` before it"

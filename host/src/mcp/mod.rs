@@ -11,6 +11,7 @@ mod descriptors;
 mod in_flight;
 mod lines;
 mod message;
+mod progress;
 mod server;
 mod transport;
 

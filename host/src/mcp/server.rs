@@ -2,17 +2,21 @@
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, InitializeRequestParams,
-    InitializeResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities,
-    ServerConfig, Tool as McpTool, ToolAnnotations,
+    InitializeResult, JsonObject, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
+    ServerCapabilities, ServerConfig, Tool as McpTool, ToolAnnotations,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tokio::sync::watch;
 
+use super::progress::Progress;
+use crate::audit::Head;
 use crate::component::Tool;
 use crate::grants::Route;
 use crate::log;
@@ -41,6 +45,29 @@ impl Server {
         Self { sandbox, tools }
     }
 
+    /// Runs a tool to its end, or until the call is cancelled. Meanwhile its progress is told.
+    async fn run(
+        &self,
+        tool: &Tool,
+        arguments: JsonObject,
+        context: &RequestContext<RoleServer>,
+    ) -> (Outcome, Option<Head>) {
+        let answered = watch::Sender::new(0);
+        let mut progress = Progress::of(context, &answered);
+        let mut call = pin!(AssertUnwindSafe(self.sandbox.call_on_record(tool, arguments, &answered)).catch_unwind());
+        loop {
+            tokio::select! {
+                biased;
+                // Dropping the call drops its instance, and with it its request.
+                () = context.ct.cancelled() => return (Outcome::Failure("the call was cancelled".to_owned()), None),
+                () = progress.made() => progress.tell().await,
+                called = &mut call => return called.unwrap_or_else(|_| (Outcome::Failure(format!(
+                    "Failed to call {}: the server has a fault. Look before calling it again.", tool.name
+                )), None)),
+            }
+        }
+    }
+
     /// A result's metadata: the modern protocol wants the server's name in every result.
     fn meta(context: &RequestContext<RoleServer>) -> Option<MetaObject> {
         let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
@@ -56,7 +83,10 @@ impl Server {
 /// A tool as MCP describes it. The hints follow from its granted routes: they are enforced, not claimed.
 pub(crate) fn describe(sandbox: &Sandbox, tool: &Tool) -> McpTool {
     let routes = sandbox.grants().routes(&tool.name);
-    let any = |methods: &[&str]| routes.iter().map(Route::method).any(|method| methods.contains(&method));
+    // While a component is being observed, its routes bind it to nothing.
+    let any = |methods: &[&str]| {
+        sandbox.is_observing() || routes.iter().map(Route::method).any(|method| methods.contains(&method))
+    };
     let annotations = ToolAnnotations::new()
         .read_only(!any(&["POST", "PUT", "PATCH", "DELETE"]))
         .destructive(any(&["PUT", "PATCH", "DELETE"]))
@@ -129,14 +159,7 @@ impl ServerHandler for Server {
             return Err(ErrorData::invalid_params(reason, None));
         };
         let arguments = request.arguments.unwrap_or_default();
-        let call = AssertUnwindSafe(self.sandbox.call_on_record(tool, arguments)).catch_unwind();
-        let (outcome, head) = tokio::select! {
-            called = call => called.unwrap_or_else(|_| (Outcome::Failure(format!(
-                "Failed to call {}: the server has a fault. Look before calling it again.", tool.name
-            )), None)),
-            // Dropping the call drops its instance, and with it its request.
-            () = context.ct.cancelled() => (Outcome::Failure("the call was cancelled".to_owned()), None),
-        };
+        let (outcome, head) = self.run(tool, arguments, &context).await;
         let mut result = match outcome {
             Outcome::Answer(answer, json) => {
                 let mut result = CallToolResult::success(vec![ContentBlock::text(json)]);

@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rmcp::RoleServer;
-use rmcp::model::{ClientNotification, ErrorData, JsonRpcMessage};
+use rmcp::model::{
+    ClientNotification, ClientRequest, ErrorData, GetMeta, JsonRpcMessage, JsonRpcNotification, JsonRpcRequest,
+    ProgressToken, RequestId, ServerNotification,
+};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde_json::{Value, json};
@@ -79,13 +82,12 @@ impl Lines {
     /// Puts the numbers of [`InFlight`] in the place of the client's ids.
     fn admit(&self, mut message: RxJsonRpcMessage<RoleServer>, bytes: usize) -> Parsed {
         match &mut message {
-            JsonRpcMessage::Request(request) => match lock(&self.in_flight).start(&request.id, bytes) {
-                Some(number) => request.id = number,
-                None => {
+            JsonRpcMessage::Request(request) => {
+                if !self.start(request, bytes) {
                     let error = ErrorData::invalid_request("a request with this id is still being answered", None);
                     return Parsed::Refused(Some(request.id.clone().into_json_value()), error);
                 }
-            },
+            }
             JsonRpcMessage::Notification(notification) => {
                 if let ClientNotification::CancelledNotification(cancelled) = &mut notification.notification {
                     let id = cancelled.params.request_id.take();
@@ -98,6 +100,34 @@ impl Lines {
             _ => {}
         }
         Parsed::Message(Box::new(message))
+    }
+
+    /// Numbers a request and its progress token; not one whose id is in use.
+    fn start(&self, request: &mut JsonRpcRequest<ClientRequest>, bytes: usize) -> bool {
+        let token = request.request.get_meta().get_progress_token();
+        let Some(number) = lock(&self.in_flight).start(&request.id, token.clone(), bytes) else { return false };
+        if token.is_some() {
+            request.request.get_meta_mut().set_progress_token(ProgressToken(number.clone()));
+        }
+        request.id = number;
+        true
+    }
+
+    /// Puts the client's id in the place of a number; none if the request was cancelled.
+    fn answer_to(&self, number: &mut RequestId) -> Option<RequestId> {
+        let id = lock(&self.in_flight).answer(number)?;
+        number.clone_from(&id);
+        Some(id)
+    }
+
+    /// Says how far a call is, if it is still under way and the client keeps up with reading: this is not worth a wait.
+    fn tell(&self, notification: &mut JsonRpcNotification<ServerNotification>) {
+        let ServerNotification::ProgressNotification(progress) = &mut notification.notification else { return };
+        let Some(token) = lock(&self.in_flight).token(&progress.params.progress_token.0) else { return };
+        progress.params.progress_token = token;
+        if let Ok(line) = to_line(notification) {
+            _ = self.output.try_send(line);
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -123,19 +153,18 @@ impl Transport<RoleServer> for Lines {
         &mut self,
         mut message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let number = match &mut message {
-            JsonRpcMessage::Response(response) => Some(&mut response.id),
-            JsonRpcMessage::Error(error) => error.id.as_mut(),
-            _ => None,
+        let id = match &mut message {
+            JsonRpcMessage::Response(response) => self.answer_to(&mut response.id),
+            JsonRpcMessage::Error(error) => error.id.as_mut().and_then(|number| self.answer_to(number)),
+            JsonRpcMessage::Notification(notification) => {
+                self.tell(notification);
+                None
+            }
+            JsonRpcMessage::Request(_) => None,
         };
-        let id = number.and_then(|number| {
-            let id = lock(&self.in_flight).answer(number)?;
-            number.clone_from(&id);
-            Some(id)
-        });
         let (output, in_flight) = (self.output.clone(), self.in_flight.clone());
         async move {
-            // Without an id it is the answer to a cancelled request: this server sends nothing but answers.
+            // Without an id it is the answer to a cancelled request, or no answer.
             let Some(id) = id else { return Ok(()) };
             let written = match to_line(&message) {
                 Ok(line) => output.send(line).await.map_err(|_| io::ErrorKind::BrokenPipe.into()),

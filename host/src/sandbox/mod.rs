@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use wasmtime::component::{InstancePre, Val};
 use wasmtime::{Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
@@ -21,8 +21,8 @@ mod stderr;
 use crate::audit::{CallRecord, Head};
 use crate::component::{Loaded, Returned, Tool};
 use crate::config::KeysPerCall;
-use crate::egress::{CallContext, Egress, Placeholder};
-use crate::grants::{Check, Denial, Grants, Limits};
+use crate::egress::{CallContext, Counters, Egress, Placeholder};
+use crate::grants::{Check, Denial, Grants, Limits, Observed};
 use crate::log;
 use crate::queue::Wait;
 use crate::secret::SecretValue;
@@ -33,6 +33,14 @@ use state::State;
 
 /// Part of the error that ends a call whose component hands over more at once than the store's hostcall fuel allows.
 const COPIED_TOO_MUCH: &str = "too much data is being copied between the host and the guest";
+
+/// Parts of the errors of limits that no grant file sets, and what they limit.
+const FIXED_LIMITS: [(&str, &str); 3] = [
+    ("resource table has no free keys", "resources"),
+    ("call stack exhausted", "stack"),
+    // Of random bytes: the only length that the WASI interfaces limit.
+    ("requested len", "random_bytes"),
+];
 
 /// A component, linked to what it may use, and ready for calls.
 pub struct Sandbox {
@@ -67,10 +75,21 @@ impl Outcome {
     }
 }
 
+/// A call's outcome, and what is recorded of it.
+struct Ended {
+    outcome: Outcome,
+    /// What went wrong, as the audit log says it.
+    error_type: Option<&'static str>,
+    /// The limit that ended it.
+    limit: Option<&'static str>,
+}
+
 /// Why a call has no result of its own.
 enum Stopped {
     /// It was not started: the arguments are not acceptable.
     Refused(String),
+    /// Its result is over this limit, and why that is.
+    Over(&'static str, String),
     /// It was ended.
     Ended(anyhow::Error),
 }
@@ -122,12 +141,22 @@ impl Sandbox {
         }
     }
 
-    /// The tools that are granted something, in the component's order.
+    /// The tools that are granted something, in the component's order; all of them while it is being observed.
     pub fn tools(&self) -> impl Iterator<Item = &Tool> {
-        self.tools.iter().filter(|tool| !self.grants.routes(&tool.name).is_empty())
+        self.tools.iter().filter(|tool| self.is_observing() || !self.grants.routes(&tool.name).is_empty())
     }
 
-    /// The tool of this name, if it is granted something.
+    /// Whether requests are let through that no rule allows.
+    pub(crate) fn is_observing(&self) -> bool {
+        self.egress.is_observing()
+    }
+
+    /// What was used and needed so far, where the component is being observed.
+    pub(crate) fn observed(&self) -> Option<Observed> {
+        self.egress.observed()
+    }
+
+    /// The tool of this name, if it is offered.
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.tools().find(|tool| tool.name == name)
     }
@@ -143,13 +172,20 @@ impl Sandbox {
 
     /// Runs a tool in an instance of its own.
     pub async fn call(&self, tool: &Tool, arguments: Map<String, Value>) -> Outcome {
-        self.call_on_record(tool, arguments).await.0
+        self.call_on_record(tool, arguments, &watch::Sender::new(0)).await.0
     }
 
-    /// [`Self::call`], and the head of the audit log once the result is on record.
-    pub(crate) async fn call_on_record(&self, tool: &Tool, arguments: Map<String, Value>) -> (Outcome, Option<Head>) {
+    /// [`Self::call`], and the head of the audit log once the result is on record. Meanwhile the answered requests are
+    /// counted.
+    pub(crate) async fn call_on_record(
+        &self,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+        answered: &watch::Sender<u32>,
+    ) -> (Outcome, Option<Head>) {
         let id = self.calls.fetch_add(1, Ordering::Relaxed);
-        let record = match CallRecord::begin(self.egress.audit(), id, &tool.name, &arguments) {
+        let is_parameter = |name: &str| tool.parameters().any(|(parameter, _)| parameter == name);
+        let record = match CallRecord::begin(self.egress.audit(), id, &tool.name, &arguments, is_parameter) {
             Ok(record) => record,
             Err(error) => {
                 let reason = format!("{error}. What is not on record is not done: only the operator can change that");
@@ -157,47 +193,56 @@ impl Sandbox {
                 return (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), None);
             }
         };
-        let (outcome, error_type) = self.call_in_time(id, tool, arguments).await;
+        let counters = Counters { denials: record.denials(), answered: answered.clone() };
+        let Ended { outcome, error_type, limit } = self.call_in_time(id, tool, arguments, counters).await;
+        if let (Some(limit), Outcome::Failure(reason)) = (limit, &outcome) {
+            record.denied(limit, reason);
+        }
         let head = record.end(error_type);
         (outcome, head)
     }
 
-    /// The outcome, and what went wrong as the audit log says it.
-    async fn call_in_time(
-        &self,
-        id: u64,
-        tool: &Tool,
-        arguments: Map<String, Value>,
-    ) -> (Outcome, Option<&'static str>) {
+    async fn call_in_time(&self, id: u64, tool: &Tool, arguments: Map<String, Value>, counters: Counters) -> Ended {
         let limit = self.grants.limits.call_seconds;
         let (time, wait) = (Duration::from_secs(limit), Wait::new());
-        let call = tokio::time::timeout(time, self.call_unlimited(id, tool, arguments, &wait));
-        let (reason, error_type) = match call.await {
+        let call = tokio::time::timeout(time, self.call_unlimited(id, tool, arguments, &wait, counters));
+        let (reason, error_type, limit) = match call.await {
             Ok(Ok(outcome)) => {
                 let error_type = outcome.error_type();
-                return (outcome, error_type);
+                return Ended { outcome, error_type, limit: None };
             }
             Ok(Err(Stopped::Refused(reason))) => {
-                (format!("{reason}. Correct the arguments and call it again"), "refused")
+                (format!("{reason}. Correct the arguments and call it again"), "refused", None)
             }
-            Ok(Err(Stopped::Ended(error))) => (self.ended(tool, &error), "ended"),
-            Err(_) => (self.late(wait.took_most_of(time)), "deadline"),
+            Ok(Err(Stopped::Over(limit, reason))) => (reason, "limit", Some(limit)),
+            Ok(Err(Stopped::Ended(error))) => {
+                let (limit, reason) = self.ended(tool, &error);
+                (reason, if limit.is_some() { "limit" } else { "ended" }, limit)
+            }
+            Err(_) => {
+                let (limit, reason) = self.late(wait.took_most_of(time));
+                (reason, "deadline", Some(limit))
+            }
         };
-        (Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name)), Some(error_type))
+        let outcome = Outcome::Failure(format!("Failed to call {}: {reason}.", tool.name));
+        Ended { outcome, error_type: Some(error_type), limit }
     }
 
-    fn late(&self, queued: bool) -> String {
+    /// The limit that was exceeded, and what the caller is told.
+    fn late(&self, queued: bool) -> (&'static str, String) {
         let Limits { call_seconds, concurrent_calls, .. } = &self.grants.limits;
         if queued {
-            return format!(
+            let reason = format!(
                 "`concurrent_calls` = {concurrent_calls} were running for most of `call_seconds` = {call_seconds}. Look \
                  before calling it again"
             );
+            return ("concurrent_calls", reason);
         }
-        format!(
+        let reason = format!(
             "it was stopped after `call_seconds` = {call_seconds}. Whatever it was about to change may or may not have \
              changed: look before calling it again"
-        )
+        );
+        ("call_seconds", reason)
     }
 
     async fn call_unlimited(
@@ -206,16 +251,17 @@ impl Sandbox {
         tool: &Tool,
         mut arguments: Map<String, Value>,
         wait: &Wait,
+        counters: Counters,
     ) -> Result<Outcome, Stopped> {
         let placeholders = self.take_secrets(&mut arguments).map_err(Stopped::Refused)?;
         let arguments = tool.arguments(&arguments).map_err(Stopped::Refused)?;
         let _running = wait.place(&self.running).await.map_err(|error| Stopped::Ended(anyhow!(error)))?;
         let _ticking = self.clock.tick();
-        let call = Arc::new(CallContext::new(id, &tool.name, placeholders));
+        let call = Arc::new(CallContext::new(id, &tool.name, placeholders, counters));
         let state = State::new(&self.grants, call.clone(), self.egress.clone());
         let _stderr = state.stderr().tell_at_the_end(call.clone());
         let returned = self.run(tool, arguments, state).await;
-        Ok(self.outcome(tool, &call, returned.map_err(Stopped::Ended)?))
+        self.outcome(&call, returned.map_err(Stopped::Ended)?)
     }
 
     async fn run(&self, tool: &Tool, arguments: Vec<Val>, state: State) -> Result<Returned> {
@@ -233,23 +279,23 @@ impl Sandbox {
         Ok(tool.returned(results))
     }
 
-    fn outcome(&self, tool: &Tool, call: &CallContext, returned: Returned) -> Outcome {
+    fn outcome(&self, call: &CallContext, returned: Returned) -> Result<Outcome, Stopped> {
         let most = self.grants.limits.result_bytes;
         let over = |length: usize| {
-            let reason = format!("the result has {length} bytes, over `result_bytes` = {most}");
-            Outcome::Failure(format!("Failed to call {}: {reason}. Ask for less.", tool.name))
+            let reason = format!("the result has {length} bytes, over `result_bytes` = {most}. Ask for less");
+            Err(Stopped::Over("result_bytes", reason))
         };
         match returned {
             Returned::Failure(text) if text.len() > most => over(text.len()),
             Returned::Failure(text) => {
                 let text = call.scrubber.scrub_text(&text);
-                Outcome::Failure(with_denial(&text, &call.tool, call.last_denial()))
+                Ok(Outcome::Failure(with_denial(&text, &call.tool, call.last_denial())))
             }
             Returned::Answer(mut answer) => {
                 // The component may have decoded what was no key to the eye when it came in.
                 call.scrubber.scrub_json(&mut answer);
                 let json = answer.to_string();
-                if json.len() > most { over(json.len()) } else { Outcome::Answer(answer, json) }
+                if json.len() > most { over(json.len()) } else { Ok(Outcome::Answer(answer, json)) }
             }
         }
     }
@@ -283,25 +329,29 @@ impl Sandbox {
         SecretValue::parse(given).map_err(|error| format!("`{parameter}` is not a usable key: {error}"))
     }
 
-    /// Says why a call was ended: to the operator in full, to the caller in words.
-    fn ended(&self, tool: &Tool, error: &anyhow::Error) -> String {
+    /// Says why a call was ended: to the operator in full, to the caller in words; and the limit, if it was one.
+    fn ended(&self, tool: &Tool, error: &anyhow::Error) -> (Option<&'static str>, String) {
         log::warn(&format!("{}: the call was ended: {error:#}", tool.name));
         let Limits { memory_mib, request_bytes, result_bytes, .. } = self.grants.limits;
         let text = format!("{error:#}");
         if text.contains(state::MEMORY_LIMIT) {
-            format!("it needed more than `memory_mib` = {memory_mib}. Ask for less")
-        } else if text.contains(COPIED_TOO_MUCH) {
-            format!(
+            return (Some("memory_mib"), format!("it needed more than `memory_mib` = {memory_mib}. Ask for less"));
+        }
+        if text.contains(COPIED_TOO_MUCH) {
+            let limit = if result_bytes >= request_bytes { "result_bytes" } else { "request_bytes" };
+            let reason = format!(
                 "it handed over far more at once than `result_bytes` = {result_bytes} or `request_bytes` = \
                  {request_bytes} allow. Ask for less"
-            )
-        } else {
-            let cause = log::one_line(&error.root_cause().to_string());
-            format!(
-                "the component stopped in the middle of the call ({cause}). What it was about to change may or may not \
-                 have changed: look before calling it again; the server's log says more"
-            )
+            );
+            return (Some(limit), reason);
         }
+        let fixed = FIXED_LIMITS.into_iter().find(|(part, _)| text.contains(part)).map(|(_, limit)| limit);
+        let cause = log::one_line(&error.root_cause().to_string());
+        let reason = format!(
+            "the component stopped in the middle of the call ({cause}). What it was about to change may or may not have \
+             changed: look before calling it again; the server's log says more"
+        );
+        (fixed, reason)
     }
 }
 
