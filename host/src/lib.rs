@@ -26,7 +26,11 @@ mod mcp;
 mod queue;
 pub mod sandbox;
 mod secret;
+<<<<<<< HEAD
+mod text;
+=======
 mod signals;
+>>>>>>> main
 
 use audit::Audit;
 use cli::{Cli, Command, GrantsCommand};

@@ -1,7 +1,7 @@
 //! WIT types as JSON Schema.
 //!
 //! The mapping, here and in [`super::value`]: a record is an object (kebab-case becomes snake_case, an optional field
-//! is not required), an enum is a string, an option is its value or absent, a variant is an object with one key, a
+//! is not required), an enum is a string, an option is its value, or absent (where it is no field: null), a variant is an object with one key, a
 //! flags type is an array of names, a tuple is an array, a char is a string.
 
 use serde_json::{Map, Value, json};
@@ -38,7 +38,7 @@ pub(crate) fn schema_of(ty: &Type) -> Value {
             "type": "array", "items": { "type": "string", "enum": flags.names().collect::<Vec<_>>() }, "uniqueItems": true
         }),
         Type::List(list) => json!({ "type": "array", "items": schema_of(&list.ty()) }),
-        Type::Option(option) => schema_of(&option.ty()),
+        Type::Option(option) => nullable(schema_of(&option.ty())),
         Type::Record(record) => object_schema(record.fields().map(|field| (field.name.to_owned(), field.ty))),
         Type::Tuple(tuple) => tuple_schema(tuple.types().collect()),
         Type::Variant(variant) => one_of(variant.cases().map(|case| (case.name.to_owned(), case.ty))),
@@ -61,9 +61,22 @@ pub(crate) fn object_schema(fields: impl Iterator<Item = (String, Type)>) -> Val
         if !matches!(ty, Type::Option(_)) {
             required.push(name.clone());
         }
-        properties.insert(name, schema_of(&ty));
+        properties.insert(name, field_schema(&ty));
     }
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
+
+/// The schema of a field that is there.
+fn field_schema(ty: &Type) -> Value {
+    match ty {
+        Type::Option(option) => field_schema(&option.ty()),
+        other => schema_of(other),
+    }
+}
+
+/// The schema of an option that cannot be left out: one in a list, for instance.
+fn nullable(schema: Value) -> Value {
+    if schema["anyOf"][1]["type"] == "null" { schema } else { json!({ "anyOf": [schema, { "type": "null" }] }) }
 }
 
 fn tuple_schema(types: Vec<Type>) -> Value {

@@ -34,7 +34,9 @@ fn read(path: &str, ty: &Type, value: &Value) -> Result<Val, Mismatch> {
         Type::Bool => value.as_bool().map(Val::Bool).ok_or_else(|| mismatch("true or false")),
         Type::String => value.as_str().map(|s| Val::String(s.to_owned())).ok_or_else(|| mismatch("a string")),
         Type::Char => single_char(value).map(Val::Char).ok_or_else(|| mismatch("a string of one character")),
-        Type::Float32 => value.as_f64().map(|f| Val::Float32(f as f32)).ok_or_else(|| mismatch("a number")),
+        Type::Float32 => {
+            single_float(value).map(Val::Float32).ok_or_else(|| mismatch("a number that 32 bits can hold"))
+        }
         Type::Float64 => value.as_f64().map(Val::Float64).ok_or_else(|| mismatch("a number")),
         Type::Enum(names) => match value.as_str().filter(|s| names.names().any(|name| name == *s)) {
             Some(name) => Ok(Val::Enum(name.to_owned())),
@@ -43,13 +45,18 @@ fn read(path: &str, ty: &Type, value: &Value) -> Result<Val, Mismatch> {
         Type::Flags(flags) => {
             let names = value.as_array().map(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
             let known = |names: &Vec<&str>| names.iter().all(|name| flags.names().any(|flag| flag == *name));
-            let names = names.flatten().filter(known);
-            let names = names.ok_or_else(|| mismatch(&format!("a list of any of {}", listed(flags.names()))))?;
+            let once = |names: &Vec<&str>| (1..names.len()).all(|at| !names[..at].contains(&names[at]));
+            let names = names.flatten().filter(known).filter(once);
+            let names =
+                names.ok_or_else(|| mismatch(&format!("a list of any of {}, each once", listed(flags.names()))))?;
             Ok(Val::Flags(names.into_iter().map(str::to_owned).collect()))
         }
         Type::Option(option) => match value {
             Value::Null => Ok(Val::Option(None)),
-            value => Ok(Val::Option(Some(Box::new(to_wit(path, &option.ty(), value)?)))),
+            // A none within an option is none: JSON cannot tell them apart.
+            value => {
+                Ok(Val::Option(Some(to_wit(path, &option.ty(), value)?).filter(|inner| !is_none(inner)).map(Box::new)))
+            }
         },
         Type::List(list) => {
             let items = value.as_array().ok_or_else(|| mismatch("an array"))?.iter().enumerate();
@@ -153,6 +160,11 @@ fn whole(number: &Number) -> Option<i128> {
     number.as_i128().or_else(float)
 }
 
+/// A number that is finite as a float of 32 bits, too.
+fn single_float(value: &Value) -> Option<f32> {
+    value.as_f64().map(|float| float as f32).filter(|float| float.is_finite())
+}
+
 fn single_char(value: &Value) -> Option<char> {
     let mut chars = value.as_str()?.chars();
     chars.next().filter(|_| chars.next().is_none())
@@ -197,7 +209,7 @@ pub(crate) fn to_json(value: Val) -> Value {
             // An absent field is absent, never null.
             fields
                 .into_iter()
-                .filter(|(_, value)| !matches!(value, Val::Option(None)))
+                .filter(|(_, value)| !is_none(value))
                 .map(|(name, value)| (snake_case(&name), to_json(value)))
                 .collect(),
         ),
@@ -207,6 +219,10 @@ pub(crate) fn to_json(value: Val) -> Value {
         // Functions with such types are refused when the component is loaded.
         _ => Value::Null,
     }
+}
+
+fn is_none(value: &Val) -> bool {
+    matches!(value, Val::Option(inner) if inner.as_ref().is_none_or(|inner| is_none(inner)))
 }
 
 fn case(name: &str, payload: Option<Box<Val>>) -> Value {

@@ -191,7 +191,8 @@ impl RequestUrl {
         canonical_path(path).map_err(|reason| Denial::new(Check::Path, reason))?;
         let query = query.map(str::to_owned);
         // Some servers separate pairs at `;` as well: behind it, a key would pass that no rule names.
-        let allowed = |b: u8| b.is_ascii_graphic() && !b"#;".contains(&b);
+        // And one of the two parsers does not take quotes and angles as they are.
+        let allowed = |b: u8| b.is_ascii_graphic() && !b"#;\"<>".contains(&b);
         if query.as_ref().is_some_and(|query| !query.bytes().all(allowed)) {
             return Err(Denial::new(Check::Query, "a character that has no place in the query"));
         }
@@ -354,7 +355,9 @@ mod tests {
         for path in ["/", "/v1/models", "/m/a%20b%3F%25", "/m/a.b", "/m/...", "/m/a;b", "/m/..%3B", "/m/%C3%A9"] {
             assert!(check("http", "good", path).is_ok(), "{path}");
         }
-        assert_eq!(check("http", "good", "/m?page=1;sort=2"), Err(Check::Query));
+        for query in ["page=1;sort=2", "page=\"", "page=<>"] {
+            assert_eq!(check("http", "good", &format!("/m?{query}")), Err(Check::Query));
+        }
     }
 
     #[test]

@@ -56,7 +56,8 @@ pub(super) fn read(input: impl Read + Send + 'static) -> mpsc::Receiver<Line> {
     receiver
 }
 
-fn read_line(input: &mut impl BufRead) -> io::Result<Option<Line>> {
+/// The next line, or nothing at the end.
+pub(super) fn read_line(input: &mut impl BufRead) -> io::Result<Option<Line>> {
     let mut bytes = Vec::new();
     input.by_ref().take(MOST_LINE_BYTES as u64 + 1).read_until(b'\n', &mut bytes)?;
     if bytes.last() == Some(&b'\n') {

@@ -25,6 +25,10 @@ pub(crate) enum Then {
 pub(crate) trait Behind {
     /// Performs the request, and gives the true answer.
     fn perform(&self) -> Answer;
+    /// Revokes the key of the request.
+    fn revoke_key(&self);
+    /// Stops listening and ends every connection but that of the request.
+    fn stop_listening(&self);
     /// Sleeps, even if the client goes away, but fails as soon as the gateway stops.
     fn sleep(&self, duration: Duration) -> io::Result<()>;
 }
@@ -52,6 +56,15 @@ pub(crate) fn deliver(
             whole(connection, &answer)
         }
         What::Bytes(bytes) => connection.send(&bytes).map(|()| Then::Close),
+        What::RevokeKey => {
+            behind.revoke_key();
+            whole(connection, &behind.perform())
+        }
+        What::StopAfterAnswer => {
+            let answer = behind.perform().closing();
+            behind.stop_listening();
+            whole(connection, &answer)
+        }
         What::EchoKey => whole(connection, &echo_of_key(request)),
         What::ExtraHeaders(headers) => {
             let add = |answer: Answer, (name, value): &(String, String)| answer.header(name, value);

@@ -168,6 +168,11 @@ pub enum What {
     EndlessBody,
     /// Performs, and answers with these header fields added.
     ExtraHeaders(Vec<(String, String)>),
+    /// Revokes the request's key at once, then performs: whoever has used it so far finds it refused.
+    RevokeKey,
+    /// Performs, stops listening, answers with `Connection: close`, and is gone like a process that was told to end:
+    /// connections are refused.
+    StopAfterAnswer,
     /// Gives a 500 that shows the request's key in a header (`X-Echo`) and in its error text.
     EchoKey,
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -32,7 +32,12 @@ pub(crate) struct Shared {
     /// The sockets of connections, to end them from outside. Weak, since a socket is closed, or reset,
     /// when the last owner drops it.
     sockets: Mutex<HashMap<usize, Weak<TcpStream>>>,
+    /// Where it listens, once it does.
+    address: OnceLock<SocketAddr>,
     stopping: AtomicBool,
+    /// The connection that is to end last, if there is one: its number.
+    last: AtomicUsize,
+    /// Whether the listener is closed.
     stopped: (Mutex<bool>, Condvar),
 }
 
@@ -47,7 +52,9 @@ impl Shared {
             recording,
             tls,
             sockets: Mutex::default(),
+            address: OnceLock::new(),
             stopping: AtomicBool::new(false),
+            last: AtomicUsize::new(0),
             stopped: (Mutex::new(false), Condvar::new()),
         }
     }
@@ -58,9 +65,26 @@ impl Shared {
 
     /// Ends every connection from outside, as a gateway that restarts does it.
     pub(crate) fn end_connections(&self) {
-        for socket in lock(&self.sockets).values().filter_map(Weak::upgrade) {
+        let last = self.last.load(Ordering::SeqCst);
+        let sockets = lock(&self.sockets);
+        for socket in sockets.iter().filter(|(number, _)| **number != last).filter_map(|(_, socket)| socket.upgrade()) {
             let _ = socket.shutdown(Shutdown::Both);
         }
+    }
+
+    /// Has the listener closed by its thread.
+    fn stop_listening(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // Wakes up the listener, which then sees that it is to stop.
+        let _ = self.address.get().map(TcpStream::connect);
+    }
+
+    /// The same as seen from a connection, which goes on for one more answer.
+    fn stop_before(&self, last: usize) {
+        self.last.store(last, Ordering::SeqCst);
+        self.stop_listening();
+        let (stopped, change) = &self.stopped;
+        drop(change.wait_while(lock(stopped), |stopped| !*stopped));
     }
 
     fn record(&self, request: &Request) {
@@ -79,10 +103,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Self> {
-        let address = listener.local_addr()?;
+        let address = *shared.address.get_or_init(|| listener.local_addr().expect("a listener has an address"));
         let accepting = {
             let shared = Arc::clone(&shared);
-            thread::Builder::new().name("gateway".to_owned()).spawn(move || accept_all(&listener, &shared))?
+            thread::Builder::new().name("gateway".to_owned()).spawn(move || accept_all(listener, &shared))?
         };
         Ok(Server { address, shared, accepting: Some(accepting) })
     }
@@ -94,9 +118,7 @@ impl Server {
     /// Closes the listener and every connection, and waits for their threads.
     pub(crate) fn stop(&mut self) {
         let Some(accepting) = self.accepting.take() else { return };
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes up the listener, which then sees that it is to stop.
-        let _ = TcpStream::connect(self.address);
+        self.shared.stop_listening();
         accepting.join().expect("accepting connections does not panic");
     }
 }
@@ -107,7 +129,7 @@ impl Drop for Server {
     }
 }
 
-fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept_all(listener: TcpListener, shared: &Arc<Shared>) {
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     loop {
         let accepted = listener.accept();
@@ -121,6 +143,7 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
             Err(_) => thread::sleep(Duration::from_millis(5)),
         }
     }
+    drop(listener);
     *lock(&shared.stopped.0) = true;
     shared.stopped.1.notify_all();
     shared.end_connections();
@@ -198,6 +221,18 @@ impl Behind for Backend<'_> {
         };
         let answer = if method == "HEAD" { answer.without_body() } else { answer };
         if self.keep_alive { answer } else { answer.closing() }
+    }
+
+    fn revoke_key(&self) {
+        if let Some(key) = self.request.key() {
+            let keys = &mut self.shared.store.state().keys;
+            keys.revoke(key);
+            keys.forget(key);
+        }
+    }
+
+    fn stop_listening(&self) {
+        self.shared.stop_before(self.request.connection);
     }
 
     fn sleep(&self, duration: Duration) -> io::Result<()> {

@@ -242,3 +242,31 @@ fn the_key_of_a_request_can_be_echoed() {
     assert_eq!(reply.error(), (500, format!("no session for key {key}")));
     assert!(!is_written(&gateway));
 }
+
+#[test]
+fn a_key_that_is_revoked_in_the_middle_is_refused_from_that_request_on() {
+    let gateway = Gateway::start();
+    assert_eq!(create(&gateway, "alice", "x").status, 201);
+    gateway.fault(Fault::new(When::get(MAPPINGS), What::RevokeKey));
+    assert_eq!([get(&gateway, "alice", MAPPINGS).status, get(&gateway, "alice", MAPPINGS).status], [401, 401]);
+    assert_eq!(get(&gateway, "bob", MAPPINGS).status, 200);
+    gateway.restore_key("alice");
+    assert_eq!(get(&gateway, "alice", MAPPINGS).status, 200);
+}
+
+#[test]
+fn a_gateway_that_stops_after_an_answer_has_given_it_and_refuses_then() {
+    let gateway = Gateway::start();
+    let address = ("127.0.0.1", gateway.port());
+    let idle = Client::connect(&gateway);
+    gateway.fault(Fault::new(When::post(MAPPINGS), What::StopAfterAnswer));
+
+    let created = create(&gateway, "alice", "x");
+
+    assert_eq!(created.status, 201);
+    assert_eq!(gateway.mappings().len(), 1);
+    let refused = std::net::TcpStream::connect(address).map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(refused, Err(ErrorKind::ConnectionRefused));
+    drop(idle);
+    gateway.stop();
+}

@@ -1,0 +1,134 @@
+//! What the gateway stores, as far as the answers tell: for each alias every state that is possible.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use reference_gateway::Mapping;
+use serde_json::Value;
+
+/// A mapping, as far as calls change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) model: String,
+    pub(crate) description: String,
+}
+
+/// What an alias stands for; nothing, if there is no such mapping.
+pub(crate) type State = Option<Row>;
+
+/// A write.
+#[derive(Clone, Debug)]
+pub(crate) enum Write {
+    Create(Row),
+    /// Another model, and what was there before stays.
+    Update(String),
+    Delete,
+}
+
+/// What the answer to a write says.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// It is done; the mapping is this one, or was.
+    Done(Row),
+    /// Whether it is done is unknown.
+    Unknown,
+    /// It is not done: there is no such mapping.
+    NotFound,
+    /// It is not done: there is one already.
+    Taken,
+    /// It is not done, for another reason.
+    Refused,
+}
+
+/// The aliases of one lane.
+#[derive(Default)]
+pub(crate) struct Model(BTreeMap<String, Vec<State>>);
+
+impl Said {
+    /// The same in a word.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "done",
+            Self::Unknown => "unknown",
+            Self::NotFound => "not found",
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Write {
+    /// What it makes of a state, if it can be done there. A mapping that is there already, exactly as one that is to
+    /// be created, counts as created: nobody can tell.
+    fn of(&self, before: &State) -> Option<State> {
+        match (self, before) {
+            (Self::Create(row), None) => Some(Some(row.clone())),
+            (Self::Create(row), Some(there)) => (row == there).then(|| before.clone()),
+            (Self::Update(model), Some(row)) => Some(Some(Row { model: model.clone(), ..row.clone() })),
+            (Self::Delete, Some(_)) => Some(None),
+            (Self::Update(_) | Self::Delete, None) => None,
+        }
+    }
+}
+
+impl Row {
+    /// A mapping as a tool answers it.
+    pub(crate) fn answered(mapping: &Value) -> Self {
+        let text = |field: &str| mapping[field].as_str().unwrap_or_default().to_owned();
+        Self { model: text("model_name"), description: text("description") }
+    }
+}
+
+impl Model {
+    /// The states that are possible for an alias.
+    pub(crate) fn possible(&self, alias: &str) -> Vec<State> {
+        self.0.get(alias).cloned().unwrap_or_else(|| vec![None])
+    }
+
+    /// Takes in what was said about a write.
+    pub(crate) fn learn(&mut self, alias: &str, write: &Write, said: &Said) -> Result<()> {
+        let before = self.possible(alias);
+        let done = before.iter().filter_map(|state| write.of(state));
+        let after: Vec<State> = match (said, write) {
+            (Said::Done(row), Write::Delete) => {
+                before.iter().filter(|state| state.as_ref() == Some(row)).map(|_| None).collect()
+            }
+            (Said::Done(row), _) => done.filter(|state| state.as_ref() == Some(row)).collect(),
+            (Said::Unknown, _) => done.chain(before.iter().cloned()).collect(),
+            (Said::NotFound, _) => before.iter().filter(|state| state.is_none()).cloned().collect(),
+            (Said::Taken, _) => before.iter().filter(|state| state.is_some()).cloned().collect(),
+            (Said::Refused, _) => before.clone(),
+        };
+        ensure!(!after.is_empty(), "`{alias}`: {write:?} of one of {before:?} cannot be {said:?}");
+        self.set(alias, after);
+        Ok(())
+    }
+
+    /// Takes in that an alias was seen in this state.
+    pub(crate) fn see(&mut self, alias: &str, state: State) -> Result<()> {
+        let possible = self.possible(alias);
+        ensure!(possible.contains(&state), "`{alias}` is {state:?}, and should be one of {possible:?}");
+        self.set(alias, vec![state]);
+        Ok(())
+    }
+
+    /// Takes in the rows of the gateway itself that belong to the lane.
+    pub(crate) fn see_all(&mut self, rows: &[Mapping], prefix: &str) -> Result<()> {
+        let of = |alias: &str| {
+            let row = rows.iter().find(|row| row.alias == alias)?;
+            Some(Row { model: row.model_name.clone(), description: row.description.clone() })
+        };
+        let mut aliases: Vec<String> = self.0.keys().cloned().collect();
+        aliases.extend(rows.iter().map(|row| row.alias.clone()).filter(|alias| alias.starts_with(prefix)));
+        aliases.iter().try_for_each(|alias| self.see(alias, of(alias)))
+    }
+
+    fn set(&mut self, alias: &str, mut states: Vec<State>) {
+        states.dedup();
+        if states == [None] {
+            self.0.remove(alias);
+        } else {
+            self.0.insert(alias.to_owned(), states);
+        }
+    }
+}
