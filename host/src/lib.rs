@@ -26,11 +26,8 @@ mod mcp;
 mod queue;
 pub mod sandbox;
 mod secret;
-<<<<<<< HEAD
-mod text;
-=======
 mod signals;
->>>>>>> main
+mod text;
 
 use audit::Audit;
 use cli::{Cli, Command, GrantsCommand};
