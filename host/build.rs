@@ -73,7 +73,8 @@ fn append_docs(component: &mut Vec<u8>, docs: &Value) {
 
 /// Compiles the component for the host's target.
 fn compile(component: &[u8]) -> Result<Vec<u8>> {
-    let mut config = engine::code_settings();
+    let for_windows = env::var("CARGO_CFG_TARGET_OS")? == "windows";
+    let mut config = engine::code_settings(for_windows);
     config.target(&env::var("TARGET")?)?;
     Ok(wasmtime::Engine::new(&config)?.precompile_component(component)?)
 }

@@ -11,8 +11,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// How many mappings a page has: the first page is all there is at nearly every gateway.
 const PAGE: usize = 1000;
-/// How many further pages are asked for at the same time.
-const AT_ONCE: usize = 4;
+/// How many further pages are asked for at the same time: all of them, up to thirteen thousand mappings.
+const AT_ONCE: usize = 12;
 /// How many pages are read at most: fewer than the requests that a runtime may allow a call (64, where it is this
 /// project's), so that a list without an end, or in tiny pages, is told as what it is.
 const MOST_PAGES: usize = 56;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretBox, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 /// How many characters of a secret may be shown, where it is at least four times as long.
@@ -19,10 +19,13 @@ const LEAST_CORE: usize = 6;
 
 /// A secret's value: visible ASCII, so that it fits into a header and nothing else.
 #[derive(Clone)]
-pub struct SecretValue {
-    text: SecretString,
-    /// What its base64 form has in it; taken once, and looked for in all that comes back.
-    cores: Arc<SecretBox<[Vec<u8>; 3]>>,
+pub struct SecretValue(Arc<Forms>);
+
+/// A secret, and what it is looked for as besides.
+struct Forms {
+    plain: SecretString,
+    /// What its base64 forms have in common with whatever stands around them.
+    base64: Vec<SecretString>,
 }
 
 /// What is wrong with a secret's value; the value is not part of it.
@@ -47,13 +50,17 @@ impl SecretValue {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(SecretError("it has a space, a control character or a letter outside ASCII in it"));
         }
-        let cores = base64_cores(text.as_bytes());
-        Ok(Self { text: text.into(), cores: Arc::new(SecretBox::new(Box::new(cores))) })
+        let base64 = base64_cores(text.as_bytes()).into_iter().filter(|core| core.len() >= LEAST_CORE);
+        Ok(Self(Arc::new(Forms { plain: text.into(), base64: base64.map(SecretString::from).collect() })))
+    }
+
+    fn plain(&self) -> &str {
+        self.0.plain.expose_secret()
     }
 
     /// The value as a header that no log shows.
     pub(crate) fn header_value(&self) -> http::HeaderValue {
-        let value = http::HeaderValue::from_str(self.text.expose_secret());
+        let value = http::HeaderValue::from_str(self.plain());
         let mut value = value.expect("visible ASCII is a header value");
         value.set_sensitive(true);
         value
@@ -61,7 +68,7 @@ impl SecretValue {
 
     /// The beginning, for a person who has to tell two keys apart: at most 12 characters and a quarter of it.
     pub fn preview(&self) -> String {
-        let text = self.text.expose_secret();
+        let text = self.plain();
         format!("{}…", &text[..PREVIEW.min(text.len() / 4)])
     }
 }
@@ -87,19 +94,27 @@ impl Scrubber {
     pub(crate) fn scrub<'a>(&self, bytes: &'a [u8]) -> (Cow<'a, [u8]>, usize) {
         let mut scrubbed = (Cow::Borrowed(bytes), 0);
         for secret in &self.secrets {
-            let plain = secret.text.expose_secret().as_bytes();
-            replace(&mut scrubbed, |rest| escaped_prefix(rest, plain), plain[0]);
-            for core in secret.cores.expose_secret().iter().filter(|core| core.len() >= LEAST_CORE) {
-                replace(&mut scrubbed, |rest| base64_prefix(rest, core), core[0]);
+            let plain = secret.plain().as_bytes();
+            // A match begins with the first byte itself or with the sign of an escape.
+            let begins = |rest: &[u8]| memchr::memchr3(plain[0], b'%', b'\\', rest);
+            replace(&mut scrubbed, begins, |rest| escaped_prefix(rest, plain));
+            for core in &secret.0.base64 {
+                let core = core.expose_secret().as_bytes();
+                replace(&mut scrubbed, |rest| memchr::memchr(core[0], rest), |rest| base64_prefix(rest, core));
             }
         }
         scrubbed
     }
 
+    /// Whether a secret is in a text.
+    pub(crate) fn finds_any(&self, text: &str) -> bool {
+        self.scrub(text.as_bytes()).1 > 0
+    }
+
     /// Whether a secret is in a name whose case says nothing, such as a header's.
     pub(crate) fn is_in_name(&self, name: &str) -> bool {
         let holds = |secret: &[u8]| name.as_bytes().windows(secret.len()).any(|part| part.eq_ignore_ascii_case(secret));
-        self.secrets.iter().any(|secret| holds(secret.text.expose_secret().as_bytes()))
+        self.secrets.iter().any(|secret| holds(secret.plain().as_bytes()))
     }
 
     /// [`Self::scrub`] for every text in a JSON value, however it was written before it was read.
@@ -123,12 +138,16 @@ impl Scrubber {
     }
 }
 
-/// Replaces every match; `prefix` says how many bytes a match at the beginning of its argument has.
-fn replace(scrubbed: &mut (Cow<'_, [u8]>, usize), prefix: impl Fn(&[u8]) -> Option<usize>, first: u8) {
+/// Replaces every match. `begins` says where one may begin, `prefix` how many bytes one at the beginning of its argument
+/// has.
+fn replace(
+    scrubbed: &mut (Cow<'_, [u8]>, usize),
+    begins: impl Fn(&[u8]) -> Option<usize>,
+    prefix: impl Fn(&[u8]) -> Option<usize>,
+) {
     let bytes = &scrubbed.0;
     let (mut output, mut copied, mut at) = (Vec::new(), 0, 0);
-    // A match begins with the first byte itself or with the sign of an escape.
-    while let Some(found) = memchr::memchr3(first, b'%', b'\\', &bytes[at..]) {
+    while let Some(found) = begins(&bytes[at..]) {
         at += found;
         match prefix(&bytes[at..]) {
             Some(length) => {
@@ -179,8 +198,9 @@ fn base64_prefix(bytes: &[u8], core: &[u8]) -> Option<usize> {
     same.then_some(core.len())
 }
 
-/// The characters that a secret's base64 form has whatever stands before and after it, for its three alignments.
-fn base64_cores(secret: &[u8]) -> [Vec<u8>; 3] {
+/// The characters that a secret's base64 form has whatever stands before and after it, for its three alignments. Each
+/// begins with one that both alphabets write alike.
+fn base64_cores(secret: &[u8]) -> [String; 3] {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     [0, 1, 2].map(|shift| {
         let bits = |at: usize| at.checked_sub(shift).and_then(|at| secret.get(at)).copied();
@@ -189,9 +209,10 @@ fn base64_cores(secret: &[u8]) -> [Vec<u8>; 3] {
             let (byte, offset) = (at * 6 / 8, at * 6 % 8);
             let high = u16::from(bits(byte)?) << 8;
             let low = if offset > 2 { u16::from(bits(byte + 1)?) } else { 0 };
-            Some(ALPHABET[usize::from((high | low) << offset >> 10)])
+            Some(char::from(ALPHABET[usize::from((high | low) << offset >> 10)]))
         };
-        (0..(secret.len() + shift) * 8 / 6).filter_map(character).collect()
+        let core: String = (0..(secret.len() + shift) * 8 / 6).filter_map(character).collect();
+        core.trim_start_matches(['+', '/']).to_owned()
     })
 }
 
@@ -230,6 +251,15 @@ mod tests {
             let (text, count) = scrub(encoded);
             assert_eq!(count, 1, "{encoded}: {text}");
             assert!(text.len() < encoded.len(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_in_both_alphabets_of_base64_even_at_its_beginning() {
+        // "~~~~~~~~~" is "fn5+fn5+fn5+", and after one byte "eH5+fn5+fn5+fg==": known from the third character on.
+        let scrubber = Scrubber::new([SecretValue::parse("~~~~~~~~~").unwrap()]);
+        for encoded in ["fn5+fn5+fn5+", "fn5-fn5-fn5-", "eH5+fn5+fn5+fg==", "eH5-fn5-fn5-fg"] {
+            assert_eq!(scrubber.scrub(encoded.as_bytes()).1, 1, "{encoded}");
         }
     }
 

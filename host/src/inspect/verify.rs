@@ -29,7 +29,7 @@ impl Verified {
     ///
     /// When it cannot be compiled.
     pub(super) fn compile() -> Result<Self> {
-        let mut config = crate::engine::code_settings();
+        let mut config = crate::engine::code_settings(cfg!(windows));
         config.target(TARGET)?;
         let code = Engine::new(&config)
             .and_then(|engine| engine.precompile_component(EMBEDDED))

@@ -1,4 +1,4 @@
-//! The two threads at the process's ends: one reads lines from stdin, one writes lines to stdout.
+//! Lines, and the two threads that read them from stdin and write them to stdout wherever that takes threads.
 
 use std::fmt;
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// The longest message that is read: clients send up to 10 MiB.
@@ -16,10 +16,10 @@ pub(super) const MOST_LINE_BYTES: usize = 16 << 20;
 const MOST_SEARCHED_BYTES: u64 = 64 << 20;
 
 /// How many lines are read ahead.
-const MOST_LINES_AHEAD: usize = 16;
+pub(super) const MOST_LINES_AHEAD: usize = 16;
 
 /// How many answers wait for the one that is being written.
-const MOST_LINES_BEHIND: usize = 64;
+pub(super) const MOST_LINES_BEHIND: usize = 64;
 
 /// A line of input.
 pub(super) enum Line {
@@ -41,6 +41,9 @@ impl Line {
         }
     }
 }
+
+/// Where lines are put in to be written, and what is told when all of them are.
+pub(super) type Output = (mpsc::Sender<Vec<u8>>, oneshot::Receiver<()>);
 
 /// Reads lines in a thread of its own until the end of input.
 pub(super) fn read(input: impl Read + Send + 'static) -> mpsc::Receiver<Line> {
@@ -88,12 +91,9 @@ impl<R: BufRead> Read for Rest<'_, R> {
 
 /// Writes lines in a thread of its own, each as a whole, until the last sender is gone or `over` is cancelled; then
 /// the receiver is told. When nobody reads them any more, `over` is cancelled here.
-pub(super) fn write(
-    mut output: File,
-    over: CancellationToken,
-) -> (mpsc::Sender<Vec<u8>>, std::sync::mpsc::Receiver<()>) {
+pub(super) fn write(mut output: File, over: CancellationToken) -> Output {
     let (sender, mut receiver) = mpsc::channel::<Vec<u8>>(MOST_LINES_BEHIND);
-    let (done, written) = std::sync::mpsc::channel();
+    let (done, written) = oneshot::channel();
     std::thread::spawn(move || {
         while let Some(line) = receiver.blocking_recv() {
             if over.is_cancelled() {

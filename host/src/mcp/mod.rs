@@ -12,6 +12,8 @@ mod descriptors;
 mod in_flight;
 mod lines;
 mod message;
+#[cfg(target_os = "linux")]
+mod pipes;
 mod progress;
 mod server;
 mod transport;
@@ -31,9 +33,11 @@ pub(crate) async fn serve(server: Server) -> Result<()> {
     let output = descriptors::take_stdout().context("cannot set up stdout")?;
     let ending = Ending::default();
     end_with_the_output(output.try_clone().context("cannot set up stdout")?, ending.over.clone());
-    let (sender, written) = lines::write(output, ending.over.clone());
+    let (sender, written) =
+        pipes::write(&output, &ending.over).unwrap_or_else(|| lines::write(output, ending.over.clone()));
     tokio::spawn(stop_on_signals(ending.stop.clone()));
-    let transport = transport::Lines::new(lines::read(io::stdin()), sender, ending.clone());
+    let lines = pipes::read().unwrap_or_else(|| lines::read(io::stdin()));
+    let transport = transport::Lines::new(lines, sender, ending.clone());
     let running = rmcp::service::serve_directly(Arc::new(server), transport, None);
     tokio::select! {
         biased;
@@ -43,9 +47,24 @@ pub(crate) async fn serve(server: Server) -> Result<()> {
             ended.context("the protocol loop failed")?;
         }
     }
-    // The thread ends once everything is written, or after the line that it is at.
-    _ = written.recv_timeout(LAST_WORDS);
+    // The writer ends once everything is written, or after the line that it is at.
+    _ = tokio::time::timeout(LAST_WORDS, written).await;
     Ok(())
+}
+
+/// Elsewhere than on Linux, threads read and write.
+#[cfg(not(target_os = "linux"))]
+mod pipes {
+    pub(super) fn read() -> Option<tokio::sync::mpsc::Receiver<super::lines::Line>> {
+        None
+    }
+
+    pub(super) fn write(
+        _output: &std::fs::File,
+        _over: &tokio_util::sync::CancellationToken,
+    ) -> Option<super::lines::Output> {
+        None
+    }
 }
 
 /// Watches for a client that closes its end: nobody is there for an answer, even if there is none to be written now.
