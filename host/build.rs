@@ -26,9 +26,11 @@ fn main() -> Result<()> {
     strip_release()?;
 
     let mut component = fs::read(guest_build::build(&root, "aigateway-models", &out.join("guest"))?)?;
-    append_docs(&mut component, &function_docs(&root.join("wit"))?);
+    let docs = function_docs(&root.join("wit"))?.to_string();
+    append_docs(&mut component, &docs);
     println!("cargo::rustc-env=COMPONENT_DIGEST={}", digest::sha256(&component));
     println!("cargo::rustc-env=COMPONENT_TARGET={}", env::var("TARGET")?);
+    fs::write(out.join("component.docs.json"), &docs)?;
     fs::write(out.join("component.wasm"), &component)?;
     fs::write(out.join("component.cwasm"), compile(&component)?)?;
     Ok(())
@@ -64,8 +66,8 @@ fn function_docs(wit: &Path) -> Result<Value> {
 }
 
 /// Appends the `package-docs` custom section: a format byte of 0, then JSON.
-fn append_docs(component: &mut Vec<u8>, docs: &Value) {
-    let data = [b"\0", docs.to_string().as_bytes()].concat();
+fn append_docs(component: &mut Vec<u8>, docs: &str) {
+    let data = [b"\0", docs.as_bytes()].concat();
     let section = wasm_encoder::CustomSection { name: "package-docs".into(), data: data.into() };
     component.push(wasm_encoder::ComponentSectionId::CoreCustom as u8);
     wasm_encoder::Encode::encode(&section, component);

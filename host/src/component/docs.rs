@@ -20,8 +20,12 @@ pub(crate) fn function_docs(component: &[u8]) -> HashMap<String, FunctionDocs> {
         Ok(Payload::CustomSection(section)) if section.name() == "package-docs" => Some(section.data()),
         _ => None,
     });
-    let json = section.and_then(|data| data.strip_prefix(b"\0"));
-    let docs: Value = json.and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default();
+    section.and_then(|data| data.strip_prefix(b"\0")).map(section_docs).unwrap_or_default()
+}
+
+/// The docs that the section's JSON has.
+pub(crate) fn section_docs(json: &[u8]) -> HashMap<String, FunctionDocs> {
+    let docs: Value = serde_json::from_slice(json).unwrap_or_default();
     let functions = docs["worlds"]["root"]["func_exports"].as_object();
     let text = |docs: &Value| docs["docs"].as_str().map(parse);
     functions.into_iter().flatten().filter_map(|(name, docs)| Some((name.clone(), text(docs)?))).collect()

@@ -1,6 +1,7 @@
 //! Components: the embedded one and others, and the tools that reflection finds in them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::digest::sha256;
@@ -15,6 +16,7 @@ mod file;
 mod schema;
 mod value;
 
+use docs::FunctionDocs;
 pub(crate) use docs::function_docs;
 pub(crate) use file::read_component;
 pub(crate) use schema::snake_case;
@@ -25,6 +27,9 @@ pub(crate) static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/co
 
 /// The same, compiled ahead of time for this target. A static is there once: what is verified is what runs.
 pub(crate) static EMBEDDED_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.cwasm"));
+
+/// Its docs, so that a start need not look for them in it.
+static EMBEDDED_DOCS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.docs.json"));
 
 /// Its SHA-256, so that a start need not take it.
 pub(crate) const EMBEDDED_DIGEST: &str = env!("COMPONENT_DIGEST");
@@ -48,7 +53,7 @@ pub struct Tool {
     /// Where its export is.
     pub(crate) export: ComponentExportIndex,
     parameters: Vec<(String, Type)>,
-    parameter_docs: std::collections::HashMap<String, String>,
+    parameter_docs: HashMap<String, String>,
     result: Option<Type>,
 }
 
@@ -56,7 +61,7 @@ impl Loaded {
     /// The embedded component.
     pub(crate) fn embedded(engine: &Engine) -> Result<Self> {
         let component = deserialize(engine, EMBEDDED_CODE).context("cannot load the embedded component")?;
-        Self::new(engine, component, EMBEDDED, EMBEDDED_DIGEST.to_owned())
+        Self::new(engine, component, docs::section_docs(EMBEDDED_DOCS), EMBEDDED_DIGEST.to_owned())
     }
 
     /// Another component, compiled now. The code is not kept anywhere: a cache that somebody else can write to
@@ -67,11 +72,16 @@ impl Loaded {
         let component = Component::from_binary(engine, &bytes)
             .map_err(anyhow::Error::from)
             .with_context(|| format!("`{name}` is not a component that can be compiled"))?;
-        Self::new(engine, component, &bytes, sha256(&bytes)).with_context(|| format!("cannot use `{name}`"))
+        Self::new(engine, component, function_docs(&bytes), sha256(&bytes))
+            .with_context(|| format!("cannot use `{name}`"))
     }
 
-    fn new(engine: &Engine, component: Component, bytes: &[u8], digest: String) -> Result<Self> {
-        let mut docs = docs::function_docs(bytes);
+    fn new(
+        engine: &Engine,
+        component: Component,
+        mut docs: HashMap<String, FunctionDocs>,
+        digest: String,
+    ) -> Result<Self> {
         let ty = component.component_type();
         let mut tools = Vec::new();
         for (name, item) in ty.exports(engine) {
@@ -106,12 +116,7 @@ pub(crate) enum Returned {
 }
 
 impl Tool {
-    fn new(
-        name: &str,
-        function: &ComponentFunc,
-        export: ComponentExportIndex,
-        docs: docs::FunctionDocs,
-    ) -> Result<Self> {
+    fn new(name: &str, function: &ComponentFunc, export: ComponentExportIndex, docs: FunctionDocs) -> Result<Self> {
         let parameters: Vec<(String, Type)> = function.params().map(|(name, ty)| (name.to_owned(), ty)).collect();
         let results: Vec<Type> = function.results().collect();
         if let Some((parameter, _)) = parameters.iter().find(|(_, ty)| !schema::is_representable(ty)) {
@@ -214,5 +219,16 @@ fn failure_text(failure: Option<Box<Val>>) -> String {
         None => "it gave no reason".to_owned(),
         Some(Value::String(text)) => text,
         Some(failure) => failure["message"].as_str().map_or_else(|| failure.to_string(), str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_docs_beside_the_embedded_component_are_those_in_it() {
+        assert_eq!(docs::section_docs(EMBEDDED_DOCS), function_docs(EMBEDDED));
+        assert_eq!(function_docs(EMBEDDED).len(), 4);
     }
 }
