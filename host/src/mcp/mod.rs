@@ -32,9 +32,13 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(crate) async fn serve(server: Server) -> Result<()> {
     let output = descriptors::take_stdout().context("cannot set up stdout")?;
     let ending = Ending::default();
-    end_with_the_output(output.try_clone().context("cannot set up stdout")?, ending.over.clone());
-    let (sender, written) =
-        pipes::write(&output, &ending.over).unwrap_or_else(|| lines::write(output, ending.over.clone()));
+    let (sender, written) = match pipes::write(&output, &ending.over) {
+        Some(written) => written,
+        None => {
+            end_with_the_output(output.try_clone().context("cannot set up stdout")?, ending.over.clone());
+            lines::write(output, ending.over.clone())
+        }
+    };
     tokio::spawn(stop_on_signals(ending.stop.clone()));
     let lines = pipes::read().unwrap_or_else(|| lines::read(io::stdin()));
     let transport = transport::Lines::new(lines, sender, ending.clone());

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::OFlags;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -123,12 +123,14 @@ async fn write_lines(mut pipe: pipe::Sender, mut lines: mpsc::Receiver<Vec<u8>>,
         let line = tokio::select! {
             biased;
             () = over.cancelled() => return,
+            // Nobody is there for an answer, even if there is none to be written now.
+            _ = pipe.ready(Interest::ERROR) => break,
             line = lines.recv() => line,
         };
         let Some(line) = line else { return };
         if pipe.write_all(&line).await.is_err() {
-            over.cancel();
-            return;
+            break;
         }
     }
+    over.cancel();
 }
