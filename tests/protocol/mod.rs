@@ -9,6 +9,8 @@ mod going_away;
 mod handshake;
 mod lines;
 mod listing;
+#[cfg(target_os = "linux")]
+mod parent;
 mod progress;
 mod schema;
 mod silent_client;
