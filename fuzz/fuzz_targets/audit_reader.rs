@@ -22,7 +22,7 @@ mod text;
 
 /// What the host's modules want of its log.
 mod log {
-    pub(crate) use crate::text::one_line;
+    pub(crate) use crate::text::{excerpt, one_line};
 
     pub(crate) fn warn(_text: &str) {}
 }
