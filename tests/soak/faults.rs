@@ -16,6 +16,11 @@ pub(crate) fn add(gateway: &Gateway, random: &mut Random) {
     }
 }
 
+/// The longest answer that a tool reads to its end.
+pub(crate) fn long_answer() -> What {
+    What::Answer(Answer::json(200, "[".repeat(100_000)))
+}
+
 fn when(random: &mut Random) -> When {
     let mappings = "/api/v1/model-mappings";
     let when = match random.below(6) {
@@ -59,7 +64,7 @@ fn what(random: &mut Random) -> What {
         83..86 => What::AnswerAfterPerforming(Answer::html(504)),
         86..89 => What::Answer(error()),
         89..92 => What::AnswerAfterPerforming(error()),
-        92..94 => What::Answer(Answer::json(200, "[".repeat(100_000))),
+        92..94 => long_answer(),
         94..96 => What::Answer(Answer::json(200, b"{\"alias\":\"\xff\"}".to_vec())),
         96..98 => What::Answer(Answer::redirect(307, "/api/v1/model-mappings")),
         98 => What::Answer(Answer::new(429, "text/plain", "slow down")),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use reference_gateway::{Gateway, NewMapping, Role};
+use reference_gateway::{Fault, Gateway, NewMapping, Role, What, When};
 
 use lane::Lane;
 use options::Options;
@@ -33,6 +33,9 @@ mod session;
 const USERS: [&str; 12] =
     ["alice", "bob", "alice", "carol", "alice", "bob", "alice", "carol", "alice", "bob", "alice", "bob"];
 
+/// How many calls the server runs at the same time: `concurrent_calls`, where no grant says otherwise.
+const MOST_AT_ONCE: usize = 16;
+
 /// How many calls it takes until everything was used once that a server keeps.
 const WARM: u64 = 1000;
 
@@ -41,6 +44,9 @@ const MOST_MEMORY: u64 = 1024;
 
 /// How long it is until everything rests for a moment, so that what the gateway stores can be compared.
 const ROUND: Duration = Duration::from_secs(30);
+
+/// How often memory is looked at when everything rests.
+const SAMPLES: usize = 10;
 
 /// How often a key may be revoked, and it is looked whether it is enough.
 const BEAT: Duration = Duration::from_millis(50);
@@ -66,8 +72,9 @@ fn soak(options: &Options) -> Result<()> {
         let key = (*user != "alice").then(|| gateway.key(user));
         Lane::new(&session, &gateway, options.seed, number, key)
     };
-    session.answer(&session.call("list_models", &json!({ "limit": 0 }))?)?;
+    call_for_nothing(&session)?;
     let sockets = process::sockets(session.id())?;
+    fill(&session, &gateway)?;
     let mut lanes: Vec<Lane<'_>> = USERS.iter().enumerate().map(lane).collect();
 
     run(&mut lanes, &gateway, options.seed, || session.calls().made >= WARM)?;
@@ -95,6 +102,22 @@ fn soak(options: &Options) -> Result<()> {
     ensure!(end.descriptors == warm.descriptors, "{} descriptors were {}", end.descriptors, warm.descriptors);
     session.end()?;
     println!("memory flat, descriptors flat, every call answered once, and the gateway stores what was said");
+    Ok(())
+}
+
+/// A call that sends nothing to the gateway.
+fn call_for_nothing(session: &Session) -> Result<()> {
+    session.answer(&session.call("list_models", &json!({ "limit": 0 }))?).map(|_| ())
+}
+
+/// Has as many calls under way at the same moment as the server allows, each with a long answer: what it keeps for
+/// them, such as pages of an instance's memory, is there from then on, and growth after it is growth.
+fn fill(session: &Session, gateway: &Gateway) -> Result<()> {
+    gateway.fault(Fault::new(When::get("/v1/models").always(), What::Delay(Duration::from_millis(300))));
+    gateway.fault(Fault::new(When::any().always(), faults::long_answer()));
+    let calls: Vec<_> = (0..MOST_AT_ONCE).map(|_| session.call("list_models", &json!({}))).collect::<Result<_>>()?;
+    calls.iter().try_for_each(|call| session.answer(call).map(|_| ()))?;
+    gateway.clear_faults();
     Ok(())
 }
 
@@ -139,7 +162,14 @@ fn revoke_or_restore(gateway: &Gateway, random: &mut Random) {
 fn rest(lanes: &mut [Lane<'_>], gateway: &Gateway, session: &Session, sockets: usize) -> Result<Held> {
     gateway.clear_faults();
     gateway.close_connections();
-    let held = Held::without_connections(session.id(), sockets)?;
+    process::wait_for_no_connections(session.id(), sockets)?;
+    // Memory that is free goes back to the system some time later, and only when something happens: the least counts.
+    let mut held = Held::now(session.id())?;
+    for _ in 0..SAMPLES {
+        std::thread::sleep(BEAT);
+        call_for_nothing(session)?;
+        held = held.or_less(Held::now(session.id())?);
+    }
     let rows = gateway.mappings();
     lanes.iter_mut().try_for_each(|lane| lane.compare(&rows))?;
     Ok(held)

@@ -32,17 +32,22 @@ impl Held {
         Ok(Self { memory: field("VmRSS")?, anonymous: field("RssAnon")?, descriptors })
     }
 
-    /// What it holds when it has no more sockets than these: those that it has without connections.
-    pub(crate) fn without_connections(process: u32, sockets_at_rest: usize) -> Result<Self> {
-        let start = Instant::now();
-        while sockets(process)? > sockets_at_rest {
-            if start.elapsed() > PATIENCE {
-                bail!("connections that the gateway closed stay open");
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Self::now(process)
+    /// The one of two with less memory.
+    pub(crate) fn or_less(self, other: Self) -> Self {
+        if other.memory < self.memory { other } else { self }
     }
+}
+
+/// Waits until a process has no more sockets than these: those that it has without connections.
+pub(crate) fn wait_for_no_connections(process: u32, sockets_at_rest: usize) -> Result<()> {
+    let start = Instant::now();
+    while sockets(process)? > sockets_at_rest {
+        if start.elapsed() > PATIENCE {
+            bail!("connections that the gateway closed stay open");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 impl fmt::Display for Held {
