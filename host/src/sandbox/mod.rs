@@ -19,7 +19,7 @@ mod state;
 mod stderr;
 
 use crate::audit::{CallRecord, Head};
-use crate::component::{Loaded, Returned, Tool};
+use crate::component::{Loaded, Returned, Tool, prepare_for_embedded};
 use crate::config::KeysPerCall;
 use crate::egress::{CallContext, Counters, Egress, Placeholder};
 use crate::grants::{Check, Denial, Grants, Limits, Observed};
@@ -111,7 +111,7 @@ impl Sandbox {
         keys_per_call: KeysPerCall,
         egress: Arc<Egress>,
     ) -> Result<Self> {
-        let engine = engine(&grants.limits)?;
+        let engine = engine(&grants.limits, component.is_none())?;
         let loaded = match component {
             Some(file) => Loaded::from_file(&engine, file)?,
             None => Loaded::embedded(&engine)?,
@@ -364,7 +364,7 @@ impl Sandbox {
 }
 
 /// The engine: the settings of the compiled code, and room for the calls that run at the same time.
-fn engine(limits: &Limits) -> Result<Engine> {
+fn engine(limits: &Limits, for_embedded: bool) -> Result<Engine> {
     let calls = u32::try_from(limits.concurrent_calls)?;
     let mut pool = PoolingAllocationConfig::new();
     // A component with its adapters consists of several core instances and tables, and of one memory each.
@@ -385,6 +385,9 @@ fn engine(limits: &Limits) -> Result<Engine> {
         .pagemap_scan(Enabled::Auto)
         .max_unused_warm_slots(calls);
     let mut config = crate::engine::code_settings(cfg!(windows));
+    if for_embedded {
+        prepare_for_embedded(&mut config);
+    }
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Ok(Engine::new(&config)?)
 }
