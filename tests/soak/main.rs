@@ -39,8 +39,8 @@ const WARM: u64 = 1000;
 /// How much more memory may be resident at the end, in KiB.
 const MOST_MEMORY: u64 = 1024;
 
-/// How often it is said how far it is.
-const TICK: Duration = Duration::from_secs(30);
+/// How long it is until everything rests for a moment, so that what the gateway stores can be compared.
+const ROUND: Duration = Duration::from_secs(30);
 
 /// How often a key may be revoked, and it is looked whether it is enough.
 const BEAT: Duration = Duration::from_millis(50);
@@ -74,20 +74,20 @@ fn soak(options: &Options) -> Result<()> {
     let warm = rest(&mut lanes, &gateway, &session, sockets).context("after the first calls")?;
     println!("after {} calls: {warm}", session.calls().made);
 
-    let (start, mut told) = (Instant::now(), Instant::now());
-    run(&mut lanes, &gateway, options.seed + 1, || {
-        if told.elapsed() > TICK {
-            told = Instant::now();
-            let (made, seconds) = (session.calls().made, start.elapsed().as_secs());
-            println!("{made} calls after {seconds} s: {}", held(&session));
+    let (start, mut end) = (Instant::now(), warm);
+    for seed in options.seed + 1.. {
+        let left = options.duration.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            break;
         }
-        start.elapsed() >= options.duration
-    })?;
-    let end = rest(&mut lanes, &gateway, &session, sockets)?;
+        let begin = Instant::now();
+        run(&mut lanes, &gateway, seed, || begin.elapsed() >= ROUND.min(left))?;
+        end = rest(&mut lanes, &gateway, &session, sockets)?;
+        println!("after {} calls, {} s: {end}", session.calls().made, start.elapsed().as_secs());
+    }
 
     let calls = session.calls();
-    println!("after {} calls ({} cancelled): {end}", calls.made, calls.cancelled());
-    println!("outcomes: {}", outcomes(&lanes));
+    println!("{} calls were cancelled; outcomes: {}", calls.cancelled(), outcomes(&lanes));
     ensure!(calls.wrong.is_empty(), "{:#?}", calls.wrong);
     ensure!(calls.waiting() == 0, "{} calls are not answered", calls.waiting());
     drop(calls);
@@ -125,10 +125,6 @@ fn outcomes(lanes: &[Lane<'_>]) -> String {
     let mut sums = BTreeMap::new();
     lanes.iter().flat_map(Lane::outcomes).for_each(|(outcome, count)| *sums.entry(outcome).or_insert(0) += count);
     sums.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect::<Vec<_>>().join(", ")
-}
-
-fn held(session: &Session) -> String {
-    Held::now(session.id()).map_or_else(|error| error.to_string(), |held| held.to_string())
 }
 
 fn revoke_or_restore(gateway: &Gateway, random: &mut Random) {
