@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::row::Row;
 
-const WIDTH: f64 = 820.0;
+const WIDTH: f64 = 860.0;
 const LABELS: f64 = 390.0;
 const BARS: f64 = 300.0;
 const BAR: f64 = 16.0;
