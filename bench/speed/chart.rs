@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::row::Row;
 
-const WIDTH: f64 = 720.0;
-const LABELS: f64 = 290.0;
+const WIDTH: f64 = 860.0;
+const LABELS: f64 = 390.0;
 const BARS: f64 = 300.0;
 const BAR: f64 = 16.0;
 const GROUP: f64 = 62.0;
@@ -53,13 +53,15 @@ fn group(svg: &mut String, row: &Row, y: f64) {
         LABELS - 10.0,
         y + 13.0
     );
-    let goals = escaped(&row.goals_text());
-    _ = writeln!(
-        svg,
-        "<text x=\"{}\" y=\"{}\" text-anchor=\"end\" fill=\"#616e7c\" font-size=\"11\">goal {goals}</text>",
-        LABELS - 10.0,
-        y + 30.0
-    );
+    if !row.goals.is_empty() {
+        let goals = escaped(&row.goals_text());
+        _ = writeln!(
+            svg,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\" fill=\"#616e7c\" font-size=\"11\">goal {goals}</text>",
+            LABELS - 10.0,
+            y + 30.0
+        );
+    }
     let bars = [(OURS, "", row.figure), (BESIDE, beside.what, beside.figure)];
     for (at, (colour, name, figure)) in bars.into_iter().enumerate() {
         let top = y + (BAR + 4.0) * at as f64;

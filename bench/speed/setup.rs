@@ -33,8 +33,8 @@ impl Size {
     /// Enough for medians that hold.
     pub(crate) const FULL: Self = Self {
         starts: 100,
-        rounds: 10,
-        calls: 500,
+        rounds: 20,
+        calls: 300,
         calls_at_once: 2000,
         far_calls: 20,
         long_lists: 10,

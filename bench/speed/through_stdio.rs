@@ -47,9 +47,9 @@ fn start(setup: &Setup) -> Result<Row> {
 
 /// What every call has to go through before and after anything is done.
 fn ping(setup: &Setup) -> Result<Row> {
-    let (mut server, mut twin) = (warm(&setup.server)?, warm(&setup.twin)?);
     let (mut ours, mut twins) = (Samples::default(), Samples::default());
     for _ in 0..setup.size.rounds {
+        let (mut server, mut twin) = (warm(&setup.server)?, warm(&setup.twin)?);
         for (client, samples) in [(&mut server, &mut ours), (&mut twin, &mut twins)] {
             samples.add((0..setup.size.calls).map(|_| client.ping()).collect::<Result<Vec<_>>>()?);
         }
@@ -61,16 +61,15 @@ fn row(what: &str, unit: Unit, samples: &Samples) -> Row {
     Row::new(what, unit, milliseconds(samples.p50())).p95(milliseconds(samples.p95()))
 }
 
-/// Lists one at a time and several at a time; everybody in turn.
+/// Lists one at a time and several at a time; everybody in turn, and anew in each round: on which processor the system
+/// puts a process decides how fast it wakes up.
 fn lists(setup: &Setup) -> Result<Vec<Row>> {
     let call = Setup::list_models();
-    let mut server = warm(&setup.server)?;
-    let mut twin = warm(&setup.twin)?;
-    let floor = Floor::new(setup)?;
-    floor.lists(WARM_UP)?;
     let (mut ours, mut twins, mut bare) = (Samples::default(), Samples::default(), Samples::default());
     let (mut ours_at_once, mut twins_at_once) = (Samples::default(), Samples::default());
     for _ in 0..setup.size.rounds {
+        let (mut server, mut twin, floor) = (warm(&setup.server)?, warm(&setup.twin)?, Floor::new(setup)?);
+        floor.lists(WARM_UP)?;
         ours.add(server.one_at_a_time(&call, setup.size.calls)?);
         twins.add(twin.one_at_a_time(&call, setup.size.calls)?);
         bare.add(floor.lists(setup.size.calls)?);

@@ -12,27 +12,17 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, Type, Val};
 
 mod docs;
+mod embedded;
 mod file;
 mod schema;
 mod value;
 
 use docs::FunctionDocs;
 pub(crate) use docs::function_docs;
+pub(crate) use embedded::{EMBEDDED, EMBEDDED_CODE, prepare as prepare_for_embedded};
 pub(crate) use file::read_component;
 pub(crate) use schema::snake_case;
 pub(crate) use value::to_json;
-
-/// The component that the build script made, with its docs.
-pub(crate) static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"));
-
-/// The same, compiled ahead of time for this target. A static is there once: what is verified is what runs.
-pub(crate) static EMBEDDED_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.cwasm"));
-
-/// Its docs, so that a start need not look for them in it.
-static EMBEDDED_DOCS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.docs.json"));
-
-/// Its SHA-256, so that a start need not take it.
-pub(crate) const EMBEDDED_DIGEST: &str = env!("COMPONENT_DIGEST");
 
 /// A component that is ready to be linked.
 pub(crate) struct Loaded {
@@ -58,10 +48,10 @@ pub struct Tool {
 }
 
 impl Loaded {
-    /// The embedded component.
+    /// The embedded component, for an engine that was prepared for it.
     pub(crate) fn embedded(engine: &Engine) -> Result<Self> {
-        let component = deserialize(engine, EMBEDDED_CODE).context("cannot load the embedded component")?;
-        Self::new(engine, component, docs::section_docs(EMBEDDED_DOCS), EMBEDDED_DIGEST.to_owned())
+        let docs = docs::section_docs(embedded::EMBEDDED_DOCS);
+        Self::new(engine, embedded::load(engine)?, docs, embedded::EMBEDDED_DIGEST.to_owned())
     }
 
     /// Another component, compiled now. The code is not kept anywhere: a cache that somebody else can write to
@@ -95,16 +85,6 @@ impl Loaded {
         let description = json!({ "digest": digest, "imports": imports, "exports": exports });
         Ok(Self { component, tools, description })
     }
-}
-
-/// Loads precompiled code.
-#[allow(unsafe_code, reason = "the one place where precompiled code is loaded")]
-fn deserialize(engine: &Engine, code: &'static [u8]) -> Result<Component> {
-    // SAFETY: `deserialize` trusts that the bytes are what `Engine::precompile_component` made and nobody changed
-    // since. They are: the build script made them from the component beside them, and they are part of this
-    // binary's read-only data. Whoever can change them can change the binary. That the engine has the settings they
-    // were compiled for is checked by `deserialize` itself.
-    Ok(unsafe { Component::deserialize(engine, code) }?)
 }
 
 /// The outcome of a tool, as its type tells it.
@@ -228,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_docs_beside_the_embedded_component_are_those_in_it() {
-        assert_eq!(docs::section_docs(EMBEDDED_DOCS), function_docs(EMBEDDED));
+        assert_eq!(docs::section_docs(embedded::EMBEDDED_DOCS), function_docs(EMBEDDED));
         assert_eq!(function_docs(EMBEDDED).len(), 4);
     }
 }

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::lines::{Line, MOST_LINE_BYTES, MOST_LINES_AHEAD, MOST_LINES_BEHIND, Output, id_in, read_line};
 
-/// What is read at a time.
-const CHUNK: usize = 64 << 10;
+/// What is read at a time: nearly every message as a whole.
+const CHUNK: usize = 16 << 10;
 
 /// The file system that pipes without a name are in. Of a named one that nobody has opened for writing, the end cannot
 /// be seen.
