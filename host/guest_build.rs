@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 const TARGET: &str = "wasm32-wasip2";
 
 // The stack of an instance: a quarter of Rust's default. It lies lowest in memory, so that all of it is written over
-// between calls where the system cannot tell which pages were used; JSON of the deepest nesting needs half of it.
+// between calls where the system cannot tell which pages were used. An answer of a hundred thousand brackets is tested.
 const STACK: &str = "-Clink-arg=-zstack-size=262144";
 
 /// Runs cargo for a crate and returns the path of its component.

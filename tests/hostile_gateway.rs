@@ -182,7 +182,11 @@ fn row(name: &str, what: &What, places: &[Place], number: usize) -> Vec<(Said, S
             let (said, words) = try_pair(&gateway, &mut client, what, place, &context);
             try_next_calls(&gateway, &mut client, &context);
             let is_either = place.is_before_write && is_unannounced_end(what);
-            (if is_either { Said::Either } else { said }, words)
+            let said = match said {
+                Said::Done | Said::Failed if is_either => Said::Either,
+                said => said,
+            };
+            (said, words)
         })
         .collect()
 }
