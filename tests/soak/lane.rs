@@ -146,7 +146,7 @@ impl<'s> Lane<'s> {
                 Ok(said.word())
             }
             None => {
-                self.model.learn(&alias, &write, &Said::Unknown)?;
+                self.model.learn(&alias, &write, &Said::Unknown(None))?;
                 self.aliases[slot] = self.new_alias();
                 self.retired.push_back((self.steps + SETTLED, alias));
                 Ok("write cancelled")
@@ -256,11 +256,11 @@ fn said(answer: &Value) -> Result<Said> {
     check_form(failure)?;
     Ok(match failure {
         _ if failure.contains(" is unknown: ") || failure.contains("but then that there is no such mapping") => {
-            Said::Unknown
+            Said::Unknown(Some(failure.to_owned()))
         }
         _ if failure.contains(": there is no such mapping.") => Said::NotFound,
         _ if failure.contains("the alias is already taken") => Said::Taken,
-        _ => Said::Refused,
+        _ => Said::Refused(failure.to_owned()),
     })
 }
 

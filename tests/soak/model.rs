@@ -1,6 +1,8 @@
 //! What the gateway stores, as far as the answers tell: for each alias every state that is possible.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use reference_gateway::Mapping;
@@ -26,33 +28,49 @@ pub(crate) enum Write {
 }
 
 /// What the answer to a write says.
-#[derive(Debug)]
 pub(crate) enum Said {
     /// It is done; the mapping is this one, or was.
     Done(Row),
-    /// Whether it is done is unknown.
-    Unknown,
+    /// Whether it is done is unknown; the reason is given, unless nobody waited for the answer.
+    Unknown(Option<String>),
     /// It is not done: there is no such mapping.
     NotFound,
     /// It is not done: there is one already.
     Taken,
-    /// It is not done, for another reason.
-    Refused,
+    /// It is not done, for the reason given.
+    Refused(String),
 }
+
+/// How much of a lane's past is kept, for whoever looks into a finding.
+const REMEMBERED: usize = 1000;
 
 /// The aliases of one lane.
 #[derive(Default)]
-pub(crate) struct Model(BTreeMap<String, Vec<State>>);
+pub(crate) struct Model {
+    states: BTreeMap<String, Vec<State>>,
+    /// What was heard last, and when, of which alias.
+    past: VecDeque<(Instant, String, String)>,
+}
 
 impl Said {
     /// The same in a word.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",
-            Self::Unknown => "unknown",
+            Self::Unknown(_) => "unknown",
             Self::NotFound => "not found",
             Self::Taken => "taken",
-            Self::Refused => "refused",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(row) => write!(f, "done, {row:?}"),
+            Self::Unknown(Some(reason)) | Self::Refused(reason) => f.write_str(reason),
+            Self::Unknown(None) | Self::NotFound | Self::Taken => f.write_str(self.word()),
         }
     }
 }
@@ -82,7 +100,7 @@ impl Row {
 impl Model {
     /// The states that are possible for an alias.
     pub(crate) fn possible(&self, alias: &str) -> Vec<State> {
-        self.0.get(alias).cloned().unwrap_or_else(|| vec![None])
+        self.states.get(alias).cloned().unwrap_or_else(|| vec![None])
     }
 
     /// Takes in what was said about a write.
@@ -94,12 +112,17 @@ impl Model {
                 before.iter().filter(|state| state.as_ref() == Some(row)).map(|_| None).collect()
             }
             (Said::Done(row), _) => done.filter(|state| state.as_ref() == Some(row)).collect(),
-            (Said::Unknown, _) => done.chain(before.iter().cloned()).collect(),
+            (Said::Unknown(_), _) => done.chain(before.iter().cloned()).collect(),
             (Said::NotFound, _) => before.iter().filter(|state| state.is_none()).cloned().collect(),
             (Said::Taken, _) => before.iter().filter(|state| state.is_some()).cloned().collect(),
-            (Said::Refused, _) => before.clone(),
+            (Said::Refused(_), _) => before.clone(),
         };
-        ensure!(!after.is_empty(), "`{alias}`: {write:?} of one of {before:?} cannot be {said:?}");
+        self.remember(alias, format!("{write:?}: {said}"));
+        ensure!(
+            !after.is_empty(),
+            "`{alias}`: {write:?} of one of {before:?} cannot be: {said}; before:{}",
+            self.past_of(alias)
+        );
         self.set(alias, after);
         Ok(())
     }
@@ -107,7 +130,12 @@ impl Model {
     /// Takes in that an alias was seen in this state.
     pub(crate) fn see(&mut self, alias: &str, state: State) -> Result<()> {
         let possible = self.possible(alias);
-        ensure!(possible.contains(&state), "`{alias}` is {state:?}, and should be one of {possible:?}");
+        self.remember(alias, format!("seen as {state:?}"));
+        ensure!(
+            possible.contains(&state),
+            "`{alias}` is {state:?}, and should be one of {possible:?}; before:{}",
+            self.past_of(alias)
+        );
         self.set(alias, vec![state]);
         Ok(())
     }
@@ -118,17 +146,29 @@ impl Model {
             let row = rows.iter().find(|row| row.alias == alias)?;
             Some(Row { model: row.model_name.clone(), description: row.description.clone() })
         };
-        let mut aliases: Vec<String> = self.0.keys().cloned().collect();
+        let mut aliases: Vec<String> = self.states.keys().cloned().collect();
         aliases.extend(rows.iter().map(|row| row.alias.clone()).filter(|alias| alias.starts_with(prefix)));
         aliases.iter().try_for_each(|alias| self.see(alias, of(alias)))
+    }
+
+    fn remember(&mut self, alias: &str, what: String) {
+        if self.past.len() == REMEMBERED {
+            self.past.pop_front();
+        }
+        self.past.push_back((Instant::now(), alias.to_owned(), what));
+    }
+
+    fn past_of(&self, alias: &str) -> String {
+        let own = self.past.iter().filter(|(_, whose, _)| whose == alias);
+        own.map(|(when, _, what)| format!("\n  {} ms ago: {what}", when.elapsed().as_millis())).collect()
     }
 
     fn set(&mut self, alias: &str, mut states: Vec<State>) {
         states.dedup();
         if states == [None] {
-            self.0.remove(alias);
+            self.states.remove(alias);
         } else {
-            self.0.insert(alias.to_owned(), states);
+            self.states.insert(alias.to_owned(), states);
         }
     }
 }
