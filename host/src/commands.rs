@@ -82,7 +82,7 @@ pub(crate) async fn call(sandbox: &Sandbox, name: &str, arguments: &[String], js
     };
     end(sandbox);
     match outcome {
-        Outcome::Answer(answer, _) => print(&serde_json::to_string_pretty(&answer)?),
+        Outcome::Answer(answer) => print(&serde_json::to_string_pretty(&serde_json::from_str::<Value>(&answer)?)?),
         Outcome::Failure(text) => {
             log::error(&text);
             Ok(ExitCode::FAILURE)

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
 
 /// How many characters of a secret may be shown, where it is at least four times as long.
 const PREVIEW: usize = 12;
@@ -117,24 +116,17 @@ impl Scrubber {
         self.secrets.iter().any(|secret| holds(secret.plain().as_bytes()))
     }
 
-    /// [`Self::scrub`] for every text in a JSON value, however it was written before it was read.
-    pub(crate) fn scrub_json(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                let (scrubbed, redactions) = self.scrub(text.as_bytes());
-                if redactions > 0 {
-                    *text = String::from_utf8_lossy(&scrubbed).into_owned();
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_json(item)),
-            Value::Object(fields) => fields.values_mut().for_each(|field| self.scrub_json(field)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-
     /// [`Self::scrub`] for text.
     pub(crate) fn scrub_text(&self, text: &str) -> String {
-        String::from_utf8_lossy(&self.scrub(text.as_bytes()).0).into_owned()
+        self.scrub_str(text).into_owned()
+    }
+
+    /// [`Self::scrub_text`], with nothing copied where nothing is replaced.
+    pub(crate) fn scrub_str<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.scrub(text.as_bytes()) {
+            (_, 0) => Cow::Borrowed(text),
+            (scrubbed, _) => Cow::Owned(String::from_utf8_lossy(&scrubbed).into_owned()),
+        }
     }
 }
 
@@ -261,14 +253,6 @@ mod tests {
         for encoded in ["fn5+fn5+fn5+", "fn5-fn5-fn5-", "eH5+fn5+fn5+fg==", "eH5-fn5-fn5-fg"] {
             assert_eq!(scrubber.scrub(encoded.as_bytes()).1, 1, "{encoded}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_found_in_every_text_of_an_answer() {
-        let scrubber = Scrubber::new([SecretValue::parse(KEY).unwrap()]);
-        let mut answer = serde_json::json!({ "a": [{ "b": format!("x{KEY}") }, 1, null], "c": format!("\"{KEY}\"") });
-        scrubber.scrub_json(&mut answer);
-        assert_eq!(answer, serde_json::json!({ "a": [{ "b": "x[redacted]" }, 1, null], "c": "\"[redacted]\"" }));
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Inside {
         let arguments = Map::from_iter([("attempt".to_owned(), attempt)]);
         let tool = self.sandbox.tool("fetch").expect("the probe has the tool");
         match self.runtime.block_on(self.sandbox.call(tool, arguments)) {
-            Outcome::Answer(answer, _) => Ok(answer),
+            Outcome::Answer(answer) => Ok(serde_json::from_str(&answer).expect("an answer is JSON")),
             Outcome::Failure(text) => Err(text),
         }
     }

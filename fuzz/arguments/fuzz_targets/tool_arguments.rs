@@ -62,7 +62,8 @@ fuzz_target!(|bytes: &[u8]| {
     let function = &FUNCTIONS[usize::from(which.wrapping_sub(b'0')) % FUNCTIONS.len()];
     let Ok(arguments) = serde_json::from_slice::<Map<String, Value>>(json) else { return };
     let Ok(values) = read_fields(None, &function.parameters, &arguments) else { return };
-    let said = to_json(Val::Record(values.clone()));
+    let json = to_json(&Val::Record(values.clone()));
+    let said = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error} in {json}"));
     conform::check(&function.schema, &said).unwrap_or_else(|wrong| panic!("{wrong} in {said}"));
     let Value::Object(again) = said else { panic!("a record is an object") };
     assert_eq!(read_fields(None, &function.parameters, &again).as_ref(), Ok(&values));

@@ -22,7 +22,6 @@ pub(crate) use docs::function_docs;
 pub(crate) use embedded::{EMBEDDED, EMBEDDED_CODE, prepare as prepare_for_embedded};
 pub(crate) use file::read_component;
 pub(crate) use schema::snake_case;
-pub(crate) use value::to_json;
 
 /// A component that is ready to be linked.
 pub(crate) struct Loaded {
@@ -89,10 +88,29 @@ impl Loaded {
 
 /// The outcome of a tool, as its type tells it.
 pub(crate) enum Returned {
-    /// What it answers: an object.
-    Answer(Value),
+    /// What it answers.
+    Answer(Answered),
     /// Why it failed.
     Failure(String),
+}
+
+/// What a tool answers: an object.
+pub(crate) struct Answered(Option<Val>);
+
+impl Answered {
+    /// It as compact JSON.
+    pub(crate) fn json(&self) -> String {
+        self.json_with(Cow::Borrowed)
+    }
+
+    /// The same, with every text in it changed.
+    pub(crate) fn json_with<'v>(&'v self, change: impl Fn(&'v str) -> Cow<'v, str>) -> String {
+        match &self.0 {
+            None => "{}".to_owned(),
+            Some(record @ Val::Record(_)) => value::to_json_with(record, change),
+            Some(other) => format!("{{\"result\":{}}}", value::to_json_with(other, change)),
+        }
+    }
 }
 
 impl Tool {
@@ -170,11 +188,9 @@ impl Tool {
     /// Reads what a call returned.
     pub(crate) fn returned(&self, values: Vec<Val>) -> Returned {
         match values.into_iter().next() {
-            None => Returned::Answer(json!({})),
             Some(Val::Result(Err(failure))) => Returned::Failure(failure_text(failure)),
-            Some(Val::Result(Ok(None))) => Returned::Answer(json!({})),
-            Some(Val::Result(Ok(Some(answer)))) => Returned::Answer(answer_object(*answer)),
-            Some(answer) => Returned::Answer(answer_object(answer)),
+            Some(Val::Result(Ok(answer))) => Returned::Answer(Answered(answer.map(|answer| *answer))),
+            answer => Returned::Answer(Answered(answer)),
         }
     }
 }
@@ -186,19 +202,24 @@ fn into_object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn answer_object(answer: Val) -> Value {
-    match answer {
-        record @ Val::Record(_) => to_json(record),
-        other => json!({ "result": to_json(other) }),
-    }
-}
-
 /// The message of a failure: its field `message` where it has one, or all of it.
 fn failure_text(failure: Option<Box<Val>>) -> String {
-    match failure.map(|failure| to_json(*failure)) {
-        None => "it gave no reason".to_owned(),
-        Some(Value::String(text)) => text,
-        Some(failure) => failure["message"].as_str().map_or_else(|| failure.to_string(), str::to_owned),
+    let Some(failure) = failure else { return "it gave no reason".to_owned() };
+    let message = match failure.as_ref() {
+        Val::Record(fields) => {
+            fields.iter().find(|(name, _)| name == "message").and_then(|(_, message)| text_of(message))
+        }
+        other => text_of(other),
+    };
+    message.unwrap_or_else(|| value::to_json(&failure))
+}
+
+fn text_of(value: &Val) -> Option<String> {
+    match value {
+        Val::String(text) | Val::Enum(text) => Some(text.clone()),
+        Val::Char(char) => Some(char.to_string()),
+        Val::Option(inner) => text_of(inner.as_deref()?),
+        _ => None,
     }
 }
 

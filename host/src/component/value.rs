@@ -1,9 +1,15 @@
 //! JSON values as WIT values and back; the mapping is described in [`super::schema`].
 
+use std::borrow::Cow;
+use std::fmt::Write;
+
 use serde_json::{Map, Number, Value};
 use wasmtime::component::{Type, Val};
 
 use super::schema::{integer_range, snake_case};
+
+/// What the JSON of an answer usually fits into.
+const USUAL_LENGTH: usize = 4 << 10;
 
 /// Why an argument does not fit its type: where, and what is wanted there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -186,46 +192,107 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Writes a WIT value as JSON.
-pub(crate) fn to_json(value: Val) -> Value {
+/// A WIT value as compact JSON.
+pub(crate) fn to_json(value: &Val) -> String {
+    to_json_with(value, Cow::Borrowed)
+}
+
+/// The same, with every text in it changed. The names of fields and cases come from the types: they stay.
+pub(crate) fn to_json_with<'v>(value: &'v Val, change: impl Fn(&'v str) -> Cow<'v, str>) -> String {
+    let mut json = String::with_capacity(USUAL_LENGTH);
+    write(&mut json, value, &change);
+    json
+}
+
+fn write<'v>(json: &mut String, value: &'v Val, change: &impl Fn(&'v str) -> Cow<'v, str>) {
     match value {
-        Val::Bool(value) => value.into(),
-        Val::S8(number) => number.into(),
-        Val::U8(number) => number.into(),
-        Val::S16(number) => number.into(),
-        Val::U16(number) => number.into(),
-        Val::S32(number) => number.into(),
-        Val::U32(number) => number.into(),
-        Val::S64(number) => number.into(),
-        Val::U64(number) => number.into(),
-        Val::Float32(number) => number.into(),
-        Val::Float64(number) => number.into(),
-        Val::Char(char) => char.to_string().into(),
-        Val::String(text) | Val::Enum(text) => text.into(),
-        Val::Flags(names) => names.into(),
-        Val::List(items) | Val::Tuple(items) => items.into_iter().map(to_json).collect(),
-        Val::Option(inner) => inner.map_or(Value::Null, |value| to_json(*value)),
-        Val::Record(fields) => Value::Object(
+        Val::Bool(value) => json.push_str(if *value { "true" } else { "false" }),
+        Val::S8(number) => write_scalar(json, *number),
+        Val::U8(number) => write_scalar(json, *number),
+        Val::S16(number) => write_scalar(json, *number),
+        Val::U16(number) => write_scalar(json, *number),
+        Val::S32(number) => write_scalar(json, *number),
+        Val::U32(number) => write_scalar(json, *number),
+        Val::S64(number) => write_scalar(json, *number),
+        Val::U64(number) => write_scalar(json, *number),
+        Val::Float32(number) => write_scalar(json, *number),
+        Val::Float64(number) => write_scalar(json, *number),
+        Val::Char(char) => write_scalar(json, char.to_string()),
+        Val::String(text) | Val::Enum(text) => write_text(json, &change(text)),
+        Val::Flags(names) => write_all(json, ['[', ']'], names, |json, name| write_text(json, &change(name))),
+        Val::List(items) | Val::Tuple(items) => {
+            write_all(json, ['[', ']'], items, |json, item| write(json, item, change));
+        }
+        Val::Option(Some(inner)) => write(json, inner, change),
+        Val::Record(fields) => {
             // An absent field is absent, never null.
-            fields
-                .into_iter()
-                .filter(|(_, value)| !is_none(value))
-                .map(|(name, value)| (snake_case(&name), to_json(value)))
-                .collect(),
-        ),
-        Val::Variant(name, payload) => case(&name, payload),
-        Val::Result(Ok(payload)) => case("ok", payload),
-        Val::Result(Err(payload)) => case("error", payload),
-        // Functions with such types are refused when the component is loaded.
-        _ => Value::Null,
+            let fields = fields.iter().filter(|(_, value)| !is_none(value));
+            write_all(json, ['{', '}'], fields, |json, (name, value)| {
+                write_name(json, name);
+                write(json, value, change);
+            });
+        }
+        Val::Variant(name, payload) => write_case(json, name, payload.as_deref(), change),
+        Val::Result(Ok(payload)) => write_case(json, "ok", payload.as_deref(), change),
+        Val::Result(Err(payload)) => write_case(json, "error", payload.as_deref(), change),
+        // Functions with other types are refused when the component is loaded.
+        _ => json.push_str("null"),
     }
+}
+
+fn write_case<'v>(json: &mut String, name: &str, payload: Option<&'v Val>, change: &impl Fn(&'v str) -> Cow<'v, str>) {
+    json.push('{');
+    write_name(json, name);
+    match payload {
+        Some(value) => write(json, value, change),
+        None => json.push_str("true"),
+    }
+    json.push('}');
+}
+
+fn write_all<T>(
+    json: &mut String,
+    [open, close]: [char; 2],
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut String, T),
+) {
+    json.push(open);
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            json.push(',');
+        }
+        write(json, item);
+    }
+    json.push(close);
+}
+
+/// A name of WIT in the form of MCP, as the key of an object.
+fn write_name(json: &mut String, name: &str) {
+    json.push('"');
+    for (at, part) in name.split('-').enumerate() {
+        if at > 0 {
+            json.push('_');
+        }
+        json.push_str(part);
+    }
+    json.push_str("\":");
+}
+
+fn write_text(json: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        write_scalar(json, text);
+    } else {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    }
+}
+
+fn write_scalar(json: &mut String, value: impl Into<Value>) {
+    // Writing to a string does not fail.
+    _ = write!(json, "{}", value.into());
 }
 
 fn is_none(value: &Val) -> bool {
     matches!(value, Val::Option(inner) if inner.as_ref().is_none_or(|inner| is_none(inner)))
-}
-
-fn case(name: &str, payload: Option<Box<Val>>) -> Value {
-    let payload = payload.map_or(Value::Bool(true), |value| to_json(*value));
-    Value::Object(Map::from_iter([(snake_case(name), payload)]))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
 
+mod answer;
 mod descriptors;
 mod in_flight;
 mod lines;

@@ -161,11 +161,8 @@ impl ServerHandler for Server {
         let arguments = request.arguments.unwrap_or_default();
         let (outcome, head) = self.run(tool, arguments, &context).await;
         let mut result = match outcome {
-            Outcome::Answer(answer, json) => {
-                let mut result = CallToolResult::success(vec![ContentBlock::text(json)]);
-                result.structured_content = Some(answer);
-                result
-            }
+            // Its structure is the same JSON, and comes in when it is written.
+            Outcome::Answer(json) => CallToolResult::success(vec![ContentBlock::text(json)]),
             Outcome::Failure(text) => CallToolResult::error(vec![ContentBlock::text(format!("Error: {text}"))]),
         };
         result.meta = Self::meta(&context);

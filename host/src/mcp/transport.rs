@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::{message_to_line, to_line};
 use super::descriptors;
 use super::in_flight::InFlight;
 use super::lines::Line;
@@ -73,7 +74,7 @@ impl Lines {
         };
         match parsed {
             Parsed::Message(message) => return Some(*message),
-            Parsed::Refused(id, error) => self.unsent = to_line(&refusal(id, &error)).ok(),
+            Parsed::Refused(id, error) => self.unsent = to_line(&refusal(id, &error), 0).ok(),
             Parsed::Ignored => {}
         }
         None
@@ -128,7 +129,7 @@ impl Lines {
         let Some(token) = lock(&self.in_flight).token(&progress.params.progress_token.0) else { return };
         progress.params.progress_token = token;
         let idle = self.output.capacity() == self.output.max_capacity();
-        if let Some(line) = idle.then(|| to_line(notification).ok()).flatten() {
+        if let Some(line) = idle.then(|| to_line(notification, 0).ok()).flatten() {
             _ = self.output.try_send(line);
         }
     }
@@ -169,7 +170,7 @@ impl Transport<RoleServer> for Lines {
         async move {
             // Without an id it is the answer to a cancelled request, or no answer.
             let Some(id) = id else { return Ok(()) };
-            let written = match to_line(&message) {
+            let written = match message_to_line(&message) {
                 Ok(line) => output.send(line).await.map_err(|_| io::ErrorKind::BrokenPipe.into()),
                 Err(error) => Err(error),
             };
@@ -234,12 +235,6 @@ fn refusal(id: Option<Value>, error: &ErrorData) -> Value {
         // Not null: MCP leaves an id out that could not be read.
         None => json!({ "jsonrpc": "2.0", "error": error }),
     }
-}
-
-fn to_line(message: &impl serde::Serialize) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    Ok(line)
 }
 
 #[cfg(test)]

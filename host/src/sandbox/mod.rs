@@ -60,8 +60,8 @@ pub struct Sandbox {
 
 /// How a call ended.
 pub enum Outcome {
-    /// With an answer: an object, and the same as compact JSON.
-    Answer(Value, String),
+    /// With an answer: an object, as compact JSON.
+    Answer(String),
     /// With a failure, in words for whoever made the call.
     Failure(String),
 }
@@ -292,15 +292,14 @@ impl Sandbox {
                 let text = call.scrubber.scrub_text(&text);
                 Ok(Outcome::Failure(with_denial(&text, &call.tool, call.last_denial())))
             }
-            Returned::Answer(mut answer) => {
-                let mut json = answer.to_string();
+            Returned::Answer(answer) => {
+                let mut json = answer.json();
                 // The component may have decoded what was no key to the eye when it came in. Without an escape, the JSON
                 // has every text as it is, and one look finds what is in any of them.
                 if json.contains('\\') || call.scrubber.finds_any(&json) {
-                    call.scrubber.scrub_json(&mut answer);
-                    json = answer.to_string();
+                    json = answer.json_with(|text| call.scrubber.scrub_str(text));
                 }
-                if json.len() > most { over(json.len()) } else { Ok(Outcome::Answer(answer, json)) }
+                if json.len() > most { over(json.len()) } else { Ok(Outcome::Answer(json)) }
             }
         }
     }
