@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -16,6 +15,7 @@ use wasmtime::{Engine, Store};
 mod clock;
 mod imports;
 mod pool;
+mod pulse;
 mod state;
 mod stderr;
 
@@ -30,6 +30,7 @@ use crate::secret::SecretValue;
 pub(crate) use imports::is_offered;
 
 use clock::EpochClock;
+use pulse::Pulse;
 use state::State;
 
 /// Part of the error that ends a call whose component hands over more at once than the store's hostcall fuel allows.
@@ -54,7 +55,7 @@ pub struct Sandbox {
     egress: Arc<Egress>,
     running: Semaphore,
     clock: EpochClock,
-    calls: AtomicU64,
+    pulse: Pulse,
     component: Value,
 }
 
@@ -125,7 +126,7 @@ impl Sandbox {
             secrets,
             keys_per_call,
             egress,
-            calls: AtomicU64::new(0),
+            pulse: Pulse::default(),
             component: loaded.description,
         })
     }
@@ -184,7 +185,7 @@ impl Sandbox {
         arguments: Map<String, Value>,
         answered: &watch::Sender<u32>,
     ) -> (Outcome, Option<Head>) {
-        let id = self.calls.fetch_add(1, Ordering::Relaxed);
+        let id = self.pulse.count();
         let is_parameter = |name: &str| tool.parameters().any(|(parameter, _)| parameter == name);
         let record = match CallRecord::begin(self.egress.audit(), id, &tool.name, &arguments, is_parameter) {
             Ok(record) => record,
