@@ -53,8 +53,11 @@ pub(crate) fn info(text: &str) {
     write(Level::Info, "", text);
 }
 
-pub(crate) fn debug(text: &str) {
-    write(Level::Debug, "debug: ", text);
+/// What is only put into words where somebody wants to read it.
+pub(crate) fn debug(text: impl FnOnce() -> String) {
+    if LOG.get().is_some_and(|(wanted, _)| *wanted >= Level::Debug) {
+        write(Level::Debug, "debug: ", &text());
+    }
 }
 
 fn write(level: Level, prefix: &str, text: &str) {

@@ -194,15 +194,16 @@ impl Egress {
         call: &CallContext,
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Error> {
-        let line = Line::of(&request, call);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let line = || Line::of(&method, &uri, call);
         let limit = Duration::from_secs(self.grants.limits.request_seconds);
         let wait = Wait::new();
         let answer = tokio::time::timeout(limit, self.check_and_send(call, request, &wait)).await;
         match answer.unwrap_or_else(|_| Err(self.late(wait.took_most_of(limit)).into())) {
             Ok(response) => Ok(response.map(|body| Full::new(body).map_err(Error::from).boxed_unsync())),
-            Err(Failure::Denied(denial)) => Err(self.deny(call, &line, denial)),
+            Err(Failure::Denied(denial)) => Err(self.deny(call, &line(), denial)),
             Err(Failure::Failed(error)) => {
-                log::debug(&format!("{}: {line}: {error}", call.tool));
+                log::debug(|| format!("{}: {}: {error}", call.tool, line()));
                 Err(error)
             }
         }
@@ -236,7 +237,7 @@ impl Egress {
         let recorded = Recorded::announce(&self.audit, call, number, &request, origin, &permit)?;
         match self.send_and_receive(call, request).await {
             Ok((received, response)) => {
-                log::debug(&format!("{}: {permit}: {} from {}", call.tool, received.status, received.address));
+                log::debug(|| format!("{}: {permit}: {} from {}", call.tool, received.status, received.address));
                 recorded.answered(&received);
                 call.counters.answered.send_modify(|count| *count += 1);
                 Ok(response)

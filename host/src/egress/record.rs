@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request, Uri};
 use serde_json::{Value, json};
 
 use super::CallContext;
@@ -41,10 +41,9 @@ pub(super) struct Answer {
 }
 
 impl Line {
-    pub(super) fn of<B>(request: &Request<B>, call: &CallContext) -> Self {
-        let uri = request.uri();
+    pub(super) fn of(method: &Method, uri: &Uri, call: &CallContext) -> Self {
         Self {
-            method: request.method().to_string(),
+            method: method.to_string(),
             scheme: uri.scheme_str().unwrap_or_default().to_owned(),
             host: uri.authority().map_or_else(String::new, |authority| authority.host().to_owned()),
             port: uri.port_u16(),
@@ -103,24 +102,26 @@ impl<'a> Recorded<'a> {
 
     /// Records the answer.
     pub(super) fn answered(mut self, answer: &Answer) {
-        self.finish(json!({
-            "http.response.status_code": answer.status, "network.peer.address": answer.address.ip().to_string(),
-            "network.peer.port": answer.address.port(), "http.response.body.size": answer.body.len(),
-            "body.sha256": if self.audit.is_on() { sha256(&answer.body) } else { String::new() },
-            "redactions": answer.redactions,
-        }));
+        self.finish(|| {
+            json!({
+                "http.response.status_code": answer.status, "network.peer.address": answer.address.ip().to_string(),
+                "network.peer.port": answer.address.port(), "http.response.body.size": answer.body.len(),
+                "body.sha256": sha256(&answer.body), "redactions": answer.redactions,
+            })
+        });
     }
 
     /// Records that there is none.
     pub(super) fn failed(mut self, error: &str) {
-        self.finish(json!({ "error.type": error }));
+        self.finish(|| json!({ "error.type": error }));
     }
 
-    fn finish(&mut self, mut fields: Value) {
+    fn finish(&mut self, fields: impl FnOnce() -> Value) {
         self.finished = true;
         if !self.audit.is_on() {
             return;
         }
+        let mut fields = fields();
         fields["call"] = self.call.id.into();
         fields["egress"] = self.number.into();
         fields["gen_ai.tool.name"] = self.call.tool.as_str().into();
@@ -134,7 +135,7 @@ impl<'a> Recorded<'a> {
 impl Drop for Recorded<'_> {
     fn drop(&mut self) {
         if !self.finished {
-            self.finish(json!({ "error.type": "abandoned" }));
+            self.finish(|| json!({ "error.type": "abandoned" }));
         }
     }
 }

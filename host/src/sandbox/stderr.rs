@@ -46,7 +46,7 @@ impl Drop for Telling {
     fn drop(&mut self) {
         let said = self.stderr.0.lock().unwrap_or_else(PoisonError::into_inner);
         for line in self.call.scrubber.scrub_text(&String::from_utf8_lossy(&said)).lines() {
-            log::debug(&format!("{}: stderr: {line}", self.call.tool));
+            log::debug(|| format!("{}: stderr: {line}", self.call.tool));
         }
     }
 }
