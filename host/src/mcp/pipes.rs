@@ -2,12 +2,12 @@
 //! them itself. With a thread at each end, a line is handed from thread to thread twice before it is answered.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::OFlags;
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -24,11 +24,11 @@ const PIPE_FILE_SYSTEM: u64 = 0x5049_5045;
 /// Reads lines from stdin until its end; none if it is no such pipe.
 pub(super) fn read() -> Option<mpsc::Receiver<Line>> {
     let stdin = rustix::stdio::stdin();
-    let pipe = pipe::Receiver::from_file(open_anew(stdin, OpenOptions::new().read(true))?).ok()?;
+    let mut pipe = pipe::Receiver::from_file(open_anew(stdin, OpenOptions::new().read(true))?).ok()?;
     let (sender, receiver) = mpsc::channel(MOST_LINES_AHEAD);
     // The same pipe, in the mode in which reading waits.
     let waiting = File::from(rustix::io::fcntl_dupfd_cloexec(stdin, 3).ok()?);
-    tokio::spawn(async move { _ = read_lines(&pipe, &waiting, &sender).await });
+    tokio::spawn(async move { _ = read_lines(&mut pipe, &waiting, &sender).await });
     Some(receiver)
 }
 
@@ -55,12 +55,13 @@ fn open_anew(descriptor: impl AsFd, options: &mut OpenOptions) -> Option<File> {
     options.custom_flags(flags).open(format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd())).ok()
 }
 
-async fn read_lines(pipe: &pipe::Receiver, waiting: &File, sender: &mpsc::Sender<Line>) -> io::Result<()> {
+async fn read_lines(pipe: &mut pipe::Receiver, waiting: &File, sender: &mpsc::Sender<Line>) -> io::Result<()> {
     let mut read = Vec::with_capacity(CHUNK);
     loop {
         // Bytes that were looked at before hold no line break.
         let mut searched = read.len();
-        if !read_more(pipe, &mut read).await? {
+        read.reserve(CHUNK);
+        if pipe.read_buf(&mut read).await? == 0 {
             break;
         }
         while let Some(end) = memchr::memchr(b'\n', &read[searched..]) {
@@ -91,19 +92,6 @@ fn whole(line: Vec<u8>) -> Line {
     if line.len() > MOST_LINE_BYTES { Line::TooLong { id: id_in(line.as_slice()) } } else { Line::Complete(line) }
 }
 
-/// Reads what there is, or waits for it; false at the end.
-async fn read_more(pipe: &pipe::Receiver, into: &mut Vec<u8>) -> io::Result<bool> {
-    loop {
-        pipe.readable().await?;
-        into.reserve(CHUNK);
-        match pipe.try_read_buf(into) {
-            Ok(count) => return Ok(count > 0),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 async fn send(sender: &mpsc::Sender<Line>, line: Line) -> bool {
     sender.send(line).await.is_ok()
 }
@@ -111,7 +99,7 @@ async fn send(sender: &mpsc::Sender<Line>, line: Line) -> bool {
 /// Lets a thread read the rest of a line that is longer than any message, and gives what came after it.
 async fn read_too_long(begun: Vec<u8>, waiting: File) -> io::Result<(Line, Vec<u8>)> {
     let read = move || {
-        let mut input = BufReader::with_capacity(CHUNK, begun.as_slice().chain(waiting));
+        let mut input = BufReader::with_capacity(CHUNK, io::Read::chain(begun.as_slice(), waiting));
         let line = read_line(&mut input)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         Ok((line, input.buffer().to_vec()))
     };
