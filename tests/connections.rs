@@ -1,5 +1,6 @@
 //! The way to the gateway: prefixes, redirects, proxies, TLS, and connections that are used again.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 
 use reference_gateway::{Answer, Fault, Gateway, NewMapping, What, When};
@@ -19,6 +20,12 @@ fn round_trip(client: &mut Client) {
     let update = json!({ "alias": "trip", "new_alias": "round trip".replace(' ', "-") });
     assert_eq!(client.call("update_mapping", update).answer()["alias"], "round-trip");
     assert_eq!(client.call("delete_mapping", json!({ "alias": "round-trip" })).answer()["alias"], "round-trip");
+}
+
+/// How many connections were used for reads.
+fn for_reads(gateway: &Gateway) -> usize {
+    let reads = gateway.requests().into_iter().filter(|request| request.method == "GET");
+    reads.map(|request| request.connection).collect::<BTreeSet<_>>().len()
 }
 
 #[test]
@@ -94,7 +101,7 @@ fn proxy_variables_are_ignored() {
 }
 
 #[test]
-fn calls_one_after_another_share_their_connections() {
+fn reads_share_their_connections_and_each_write_is_the_first_request_of_its_own() {
     let gateway = Gateway::start();
     let mut client = Start::on(&gateway, "alice").connect(Era::Modern);
 
@@ -102,9 +109,16 @@ fn calls_one_after_another_share_their_connections() {
         round_trip(&mut client);
     }
 
-    let requests = gateway.requests().len();
-    assert!(requests > 100, "{requests}");
-    assert!(gateway.connections() <= 2, "{} connections for {requests} requests", gateway.connections());
+    let requests = gateway.requests();
+    assert!(requests.len() > 100, "{}", requests.len());
+    let mut seen = BTreeSet::new();
+    for request in &requests {
+        let is_first = seen.insert(request.connection);
+        let write = &request.method;
+        assert!(is_first || write == "GET", "{write} {} came over a connection that was used before", request.target);
+    }
+    assert!(for_reads(&gateway) <= 2, "{} connections for reads", for_reads(&gateway));
+    assert!(gateway.open_connections() <= 2, "{} connections are kept", gateway.open_connections());
 }
 
 #[test]
@@ -135,7 +149,7 @@ fn tls_works_with_the_authority_that_is_named() {
 
         round_trip(&mut start.connect(era));
 
-        assert!(gateway.connections() <= 2, "TLS connections are used again, too");
+        assert!(for_reads(&gateway) <= 2, "TLS connections are used again, too");
     }
 }
 
@@ -218,5 +232,6 @@ fn calls_at_the_same_time_are_all_answered_and_share_a_few_connections() {
     }
 
     assert_eq!(gateway.mappings().len(), 100);
-    assert!(gateway.connections() <= 32, "{} connections", gateway.connections());
+    assert!(for_reads(&gateway) <= 32, "{} connections for reads", for_reads(&gateway));
+    assert!(gateway.open_connections() <= 32, "{} connections are kept", gateway.open_connections());
 }

@@ -35,8 +35,6 @@ enum Said {
     Failed,
     /// Failed, and whether it was done is not known.
     Unknown,
-    /// Done, or failed so that it was not done: either is right.
-    Either,
 }
 
 /// A request of a tool that something goes wrong with.
@@ -47,8 +45,6 @@ struct Place {
     when: When,
     /// Whether it is the look at what a write has done.
     is_look: bool,
-    /// Whether a write follows at once on the same connection.
-    is_before_write: bool,
 }
 
 /// The requests of each tool. A read goes wrong as often as it is asked for, a write is sent only once.
@@ -62,7 +58,6 @@ fn places() -> Vec<Place> {
         arguments: arguments.clone(),
         when,
         is_look: name.ends_with("look"),
-        is_before_write: name.ends_with("read"),
     };
     vec![
         place("list models", "list_models", &json!({}), When::get(MODELS).always()),
@@ -181,20 +176,9 @@ fn row(name: &str, what: &What, places: &[Place], number: usize) -> Vec<(Said, S
             let context = format!("{name} at {}", place.name);
             let (said, words) = try_pair(&gateway, &mut client, what, place, &context);
             try_next_calls(&gateway, &mut client, &context);
-            let is_either = place.is_before_write && is_unannounced_end(what);
-            let said = match said {
-                Said::Done | Said::Failed if is_either => Said::Either,
-                said => said,
-            };
             (said, words)
         })
         .collect()
-}
-
-/// Whether a connection ends after its answer without notice: a write that takes it at once may still find it whole,
-/// and is not sent again.
-fn is_unannounced_end(what: &What) -> bool {
-    matches!(what, What::CloseAfterAnswer | What::ResetAfterAnswer)
 }
 
 fn try_pair(gateway: &Gateway, client: &mut Client, what: &What, place: &Place, context: &str) -> (Said, String) {
@@ -212,7 +196,6 @@ fn try_pair(gateway: &Gateway, client: &mut Client, what: &What, place: &Place, 
         Said::Done | Said::Warned => assert!(is_done(place.tool, gateway, &called.answer()), "{context}: {called:?}"),
         Said::Failed if place.tool == "list_models" => {}
         Said::Failed => assert_eq!(effect(place.tool, &gateway.mappings()), None, "{context}: {called:?}"),
-        Said::Either => unreachable!("nothing that is said means either"),
         Said::Unknown => assert!(place.is_look, "{context}: it could have looked: {called:?}"),
     }
     let writes = gateway.requests().iter().filter(|request| request.method != "GET").count();
@@ -268,8 +251,7 @@ fn table(faults: &[(&str, What)], places: &[Place], rows: &[Vec<Said>]) -> Strin
          ok       as if nothing had gone wrong\n\
          warning  done, with a warning that says what went wrong\n\
          no       failed, and nothing was done\n\
-         unknown  failed, and whether it was done could not be found out\n\
-         ok, no   either, depending on whether the end of a connection is noticed before a write takes it\n\n",
+         unknown  failed, and whether it was done could not be found out\n\n",
     );
     let mut line = |first: &str, cells: &[&str]| {
         let cells: String = cells.iter().map(|cell| format!(" | {cell:<7}")).collect();
@@ -286,7 +268,6 @@ fn table(faults: &[(&str, What)], places: &[Place], rows: &[Vec<Said>]) -> Strin
             Said::Warned => "warning",
             Said::Failed => "no",
             Said::Unknown => "unknown",
-            Said::Either => "ok, no",
         };
         line(name, &row.iter().map(cell).collect::<Vec<_>>());
     }

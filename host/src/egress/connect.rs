@@ -77,6 +77,8 @@ pub(super) struct Connection {
     pub(super) address: SocketAddr,
     /// Whether it has served a request before.
     pub(super) reused: bool,
+    /// Whether it was opened for a read: others may follow on it.
+    for_reads: bool,
     driver: AbortHandle,
 }
 
@@ -105,14 +107,15 @@ impl Connector {
         Ok(Self { grants, resolver, roots, tls: OnceLock::new(), idle: Mutex::default() })
     }
 
-    /// A connection that is open as far as anybody can tell: an idle one, or else a new one.
+    /// A connection for a read, which may be sent again: one that is idle and not known to be closed, or else a new one.
     pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
-        // Idle connections get to see what has happened to them: a write that goes into a closed one is not sent again.
-        tokio::task::yield_now().await;
-        match self.take_idle() {
-            Some(connection) => Ok(connection),
-            None => self.connect_anew().await,
+        while let Some(mut connection) = self.take_idle() {
+            // The last answer may only just have been read.
+            if connection.sender.ready().await.is_ok() {
+                return Ok(connection);
+            }
         }
+        self.connect_anew(true).await
     }
 
     fn take_idle(&self) -> Option<Connection> {
@@ -121,22 +124,26 @@ impl Connector {
         idle.pop().map(|(_, connection)| connection)
     }
 
-    /// Keeps a connection whose answer was read to its end.
+    /// Keeps a connection whose answer was read to its end; one of a write only where there is no other.
     pub(super) fn keep(&self, mut connection: Connection) {
-        connection.reused = true;
+        let most = if connection.for_reads { MOST_IDLE } else { 1 };
+        (connection.reused, connection.for_reads) = (true, true);
         if let Ok(mut idle) = self.idle.lock()
-            && idle.len() < MOST_IDLE
+            && idle.len() < most
         {
             idle.push((Instant::now(), connection));
         }
     }
 
     /// Resolves, vets and dials.
-    pub(super) async fn connect_anew(&self) -> Result<Connection, ConnectError> {
+    pub(super) async fn connect_anew(&self, for_reads: bool) -> Result<Connection, ConnectError> {
         let mut failure = ConnectError::Failed(Error::DestinationNotFound);
         for address in self.resolve().await? {
             match self.dial(address).await {
-                Ok(connection) => return Ok(connection),
+                Ok(mut connection) => {
+                    connection.for_reads = for_reads;
+                    return Ok(connection);
+                }
                 Err(error) => failure = error,
             }
         }
@@ -199,7 +206,7 @@ impl Connector {
         let (sender, driver) = http.handshake(TokioIo::new(stream)).await?;
         // What becomes of the connection is seen by whoever sends the next request.
         let driver = tokio::spawn(async move { _ = driver.await }).abort_handle();
-        Ok(Connection { sender, address, reused: false, driver })
+        Ok(Connection { sender, address, reused: false, for_reads: true, driver })
     }
 
     fn server_name(&self) -> Result<ServerName<'static>, Error> {

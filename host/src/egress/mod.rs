@@ -329,16 +329,21 @@ impl Egress {
         Ok(kept.freeze())
     }
 
-    /// Sends the request over an open connection.
+    /// Sends the request.
     ///
-    /// A connection that was kept may have been closed by the other side meanwhile. A request that never went out is
-    /// sent anew, whatever it is; one that may have gone out only if it is a GET, which changes nothing.
+    /// A read takes a connection that was kept, where there is one. The other side may have closed that meanwhile: what
+    /// never went out is then sent anew over a new one, and so is a GET that may have gone out, which changes nothing.
+    /// A write is sent once, and over a new connection: whether it was done is never in doubt because an old one ended.
     async fn exchange(
         &self,
         call: &CallContext,
         request: Request<Bytes>,
     ) -> Result<(Connection, Response<Incoming>), Failure> {
-        let mut connection = self.connector.connect().await?;
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let mut connection = match is_read {
+            true => self.connector.connect().await?,
+            false => self.connector.connect_anew(false).await?,
+        };
         loop {
             let outgoing = headers::with_secrets(&request, call).map(Full::new);
             let failed = match connection.sender.try_send_request(outgoing).await {
@@ -349,7 +354,7 @@ impl Egress {
             if !connection.reused || !(unsent || request.method() == Method::GET) {
                 return Err(answer::failure(&failed.into_error(), &self.grants.limits));
             }
-            connection = self.connector.connect_anew().await?;
+            connection = self.connector.connect_anew(is_read).await?;
         }
     }
 
