@@ -28,6 +28,10 @@ pub(crate) async fn serve(config: Config) -> Result<ExitCode> {
             None => format!("API key: not configured; set {}, or pass a key with each call", secret.env),
         });
     }
+    if config.is_plain() {
+        mcp::serve(mcp::Server::later(|| crate::sandbox(config).map(Arc::new))).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let sandbox = Arc::new(crate::sandbox(config)?);
     mcp::serve(mcp::Server::new(sandbox.clone())).await?;
     end(&sandbox);

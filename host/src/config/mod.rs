@@ -113,6 +113,14 @@ impl Config {
             observe: options.observe,
         })
     }
+
+    /// Whether it is the built-in component that runs, with no file to be read, and nothing to be compared, recorded or
+    /// observed: then nothing needs to be loaded before it is asked for.
+    pub(crate) fn is_plain(&self) -> bool {
+        let files = [&self.component, &self.lock];
+        let no_file = files.iter().all(|file| file.is_none()) && self.grants.ca_file.is_none();
+        no_file && self.audit.is_none() && !self.observe
+    }
 }
 
 impl Variables {

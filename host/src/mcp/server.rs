@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use futures_util::FutureExt;
 use rmcp::model::{
@@ -35,16 +35,45 @@ const INSTRUCTIONS: &str = "Tools for the model mappings of an AIGateway: aliase
 
 /// Serves the tools of a sandbox.
 pub(crate) struct Server {
+    offer: Arc<Offer>,
+}
+
+/// What is offered, or why nothing is, as soon as somebody asks for it.
+type Offer = LazyLock<Result<Tools, String>, Box<dyn FnOnce() -> Result<Tools, String> + Send>>;
+
+/// A sandbox, and its tools as MCP describes them.
+struct Tools {
     sandbox: Arc<Sandbox>,
-    tools: Vec<McpTool>,
+    described: Vec<McpTool>,
 }
 
 impl Server {
     pub(crate) fn new(sandbox: Arc<Sandbox>) -> Self {
-        let tools = sandbox.tools().map(|tool| describe(&sandbox, tool)).collect();
-        Self { sandbox, tools }
+        let server = Self::later(|| Ok(sandbox));
+        LazyLock::force(&server.offer);
+        server
     }
 
+    /// Loads the sandbox once the handshake is answered, or when it is needed.
+    pub(crate) fn later(load: impl FnOnce() -> anyhow::Result<Arc<Sandbox>> + Send + 'static) -> Self {
+        let load = || {
+            let sandbox = load().map_err(|error| {
+                log::error(&format!("there are no tools: {error:#}"));
+                format!("there are no tools: {error:#}")
+            })?;
+            let described = sandbox.tools().map(|tool| describe(&sandbox, tool)).collect();
+            Ok(Tools { sandbox, described })
+        };
+        Self { offer: Arc::new(LazyLock::new(Box::new(load))) }
+    }
+
+    fn offer(&self) -> Result<&Tools, ErrorData> {
+        let offer = LazyLock::force(&self.offer).as_ref();
+        offer.map_err(|reason| ErrorData::internal_error(reason.clone(), None))
+    }
+}
+
+impl Tools {
     /// Runs a tool to its end, or until the call is cancelled. Meanwhile its progress is told.
     async fn run(
         &self,
@@ -67,17 +96,17 @@ impl Server {
             }
         }
     }
+}
 
-    /// A result's metadata: the modern protocol wants the server's name in every result.
-    fn meta(context: &RequestContext<RoleServer>) -> Option<MetaObject> {
-        let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
-        modern.then(|| {
-            let mut meta = MetaObject::new();
-            let info = serde_json::to_value(implementation()).unwrap_or_default();
-            meta.0.insert(SERVER_INFO_KEY.to_owned(), info);
-            meta
-        })
-    }
+/// A result's metadata: the modern protocol wants the server's name in every result.
+fn meta(context: &RequestContext<RoleServer>) -> Option<MetaObject> {
+    let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+    modern.then(|| {
+        let mut meta = MetaObject::new();
+        let info = serde_json::to_value(implementation()).unwrap_or_default();
+        meta.0.insert(SERVER_INFO_KEY.to_owned(), info);
+        meta
+    })
 }
 
 /// A tool as MCP describes it. The hints follow from its granted routes: they are enforced, not claimed.
@@ -131,6 +160,12 @@ impl ServerHandler for Server {
         // Later requests are read in the version that was agreed on, not in the one that was asked for.
         request.protocol_version = result.protocol_version.clone();
         context.peer.set_peer_info(request);
+        let offer = self.offer.clone();
+        tokio::spawn(async move {
+            // Once there is nothing else to do, such as to write this answer.
+            tokio::task::yield_now().await;
+            LazyLock::force(&offer);
+        });
         Ok(result)
     }
 
@@ -139,13 +174,13 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut result = ListToolsResult::with_all_items(self.tools.clone());
-        result.meta = Self::meta(&context);
+        let mut result = ListToolsResult::with_all_items(self.offer()?.described.clone());
+        result.meta = meta(&context);
         Ok(result)
     }
 
     fn get_tool(&self, name: &str) -> Option<McpTool> {
-        self.tools.iter().find(|tool| tool.name == name).cloned()
+        self.offer().ok()?.described.iter().find(|tool| tool.name == name).cloned()
     }
 
     async fn call_tool(
@@ -153,19 +188,20 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(tool) = self.sandbox.tool(&request.name) else {
-            let known: Vec<&str> = self.tools.iter().map(|tool| tool.name.as_ref()).collect();
+        let offer = self.offer()?;
+        let Some(tool) = offer.sandbox.tool(&request.name) else {
+            let known: Vec<&str> = offer.described.iter().map(|tool| tool.name.as_ref()).collect();
             let reason = format!("unknown tool `{}`; there are: {}", log::one_line(&request.name), known.join(", "));
             return Err(ErrorData::invalid_params(reason, None));
         };
         let arguments = request.arguments.unwrap_or_default();
-        let (outcome, head) = self.run(tool, arguments, &context).await;
+        let (outcome, head) = offer.run(tool, arguments, &context).await;
         let mut result = match outcome {
             // Its structure is the same JSON, and comes in when it is written.
             Outcome::Answer(json) => CallToolResult::success(vec![ContentBlock::text(json)]),
             Outcome::Failure(text) => CallToolResult::error(vec![ContentBlock::text(format!("Error: {text}"))]),
         };
-        result.meta = Self::meta(&context);
+        result.meta = meta(&context);
         if let Some(head) = head {
             let head = serde_json::json!({ "seq": head.seq, "sha256": head.hash });
             result.meta.get_or_insert_with(MetaObject::new).0.insert(AUDIT_HEAD_KEY.to_owned(), head);
