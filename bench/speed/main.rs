@@ -1,7 +1,7 @@
 //! The benchmark: the server beside the floor (the bare requests from a pooled native client) and beside the twin (the
 //! same tool on the same SDK without a sandbox), all in one run against the reference gateway.
 //!
-//! `cargo bench --package benchmark` measures everything, prints a table, and writes `bench/results.json` and
+//! `cargo bench --locked --package benchmark` measures everything, prints a table, and writes `bench/results.json` and
 //! `bench/results.svg`. `-- --short` measures a little of everything and writes nothing. `bench/compare` puts any other
 //! stdio MCP server beside.
 

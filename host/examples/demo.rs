@@ -1,4 +1,4 @@
-//! A session with the server, as an MCP client would have it: `cargo run --release --example demo`.
+//! A session with the server, as an MCP client would have it: `cargo run --locked --release --example demo`.
 //!
 //! It starts the reference gateway on a free port of this machine, runs the server on it over stdio, and prints what
 //! goes back and forth. Nothing else is contacted, and nothing is left behind.

@@ -1,6 +1,6 @@
 //! Keeps a reference gateway running, to try the server with a real MCP client.
 //!
-//! `cargo run --example gateway [PORT]` listens on 127.0.0.1, port 8088 unless told otherwise, and prints
+//! `cargo run --locked --example gateway [PORT]` listens on 127.0.0.1, port 8088 unless told otherwise, and prints
 //! the keys of two users. Its mappings are in memory: they end with it.
 
 #![allow(clippy::print_stdout, reason = "what to export is what this program has to say")]
@@ -56,7 +56,7 @@ fn refusal(port: u16, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             "port {port} is taken: another gateway may be running there\n\
-             hint: cargo run --example gateway {}",
+             hint: cargo run --locked --example gateway {}",
             port.wrapping_add(1)
         ),
         _ => format!("cannot listen on port {port}: {error}"),

@@ -1,5 +1,5 @@
 //! Minutes of mixed calls against a gateway where things go wrong at random:
-//! `cargo run --release --example soak -- [--minutes N] [--seed S] [SERVER]`.
+//! `cargo run --locked --release --example soak -- [--minutes N] [--seed S] [SERVER]`.
 //!
 //! It ends with an error unless memory and descriptors of the server stayed what they were after the first thousand
 //! calls, every call was answered exactly once, and the gateway stores what the answers said.
