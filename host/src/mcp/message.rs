@@ -1,9 +1,12 @@
 //! What a line asks for.
 
 use rmcp::RoleServer;
-use rmcp::model::{ClientRequest, ErrorCode, ErrorData, JsonRpcMessage, ProtocolVersion, RequestId};
+use rmcp::model::{
+    ClientNotification, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage, JsonRpcNotification, JsonRpcRequest,
+    JsonRpcVersion2_0, ProtocolVersion, RequestId,
+};
 use rmcp::service::RxJsonRpcMessage;
-use serde_json::Value;
+use serde_json::{Value, from_value};
 
 use super::lines::{Line, MOST_LINE_BYTES, id_in, is_id};
 use crate::log;
@@ -11,8 +14,18 @@ use crate::log;
 /// Metadata that a request without a handshake has to bring.
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 
-/// The requests that this server answers.
-const METHODS: [&str; 5] = ["initialize", "server/discover", "ping", "tools/list", "tools/call"];
+/// A request that this server answers. The SDK's own reading tries one type after the other, of all that a server could
+/// be asked, and does not say what is wrong with the right one.
+type Read = fn(Value) -> serde_json::Result<ClientRequest>;
+
+/// The methods, and how each is read.
+const METHODS: [(&str, Read); 5] = [
+    ("initialize", |message| from_value(message).map(ClientRequest::InitializeRequest)),
+    ("server/discover", |message| from_value(message).map(ClientRequest::DiscoverRequest)),
+    ("ping", |message| from_value(message).map(ClientRequest::PingRequest)),
+    ("tools/list", |message| from_value(message).map(ClientRequest::ListToolsRequest)),
+    ("tools/call", |message| from_value(message).map(ClientRequest::CallToolRequest)),
+];
 
 /// What becomes of a line.
 pub(super) enum Parsed {
@@ -61,25 +74,24 @@ impl Parser {
             return if answer { Parsed::Ignored } else { invalid(id, "`method` must be a string") };
         };
         if message.get("id").is_none() {
-            return serde_json::from_value(message)
-                .map_or(Parsed::Ignored, |message| Parsed::Message(Box::new(message)));
+            return notification(&method, message);
         }
         // What the SDK takes for an id: a whole number that fits, or a string.
-        match serde_json::from_value::<RequestId>(message["id"].clone()) {
-            Ok(_) => self.request(&method, id, message),
+        match from_value(message["id"].clone()) {
+            Ok(number) => self.request(&method, number, id, message),
             Err(_) => invalid(id, "`id` must be a string or a whole number of 64 bits"),
         }
     }
 
-    fn request(&mut self, method: &str, id: Option<Value>, message: Value) -> Parsed {
+    fn request(&mut self, method: &str, number: RequestId, id: Option<Value>, message: Value) -> Parsed {
         let malformed = |reason: String| Parsed::Refused(id.clone(), ErrorData::invalid_params(reason, None));
         let version = &message["params"]["_meta"][VERSION_KEY];
         // Neither has that version a `ping`, which the SDK knows.
         let removed = method == "initialize" && *version == ProtocolVersion::V_2026_07_28.as_str();
-        if removed || !METHODS.contains(&method) {
+        let Some((_, read)) = METHODS.iter().find(|(known, _)| *known == method && !removed) else {
             let reason = format!("there is no method `{}`: this server has tools only", log::one_line(method));
             return Parsed::Refused(id, ErrorData::new(ErrorCode::METHOD_NOT_FOUND, reason, None));
-        }
+        };
         if let Some(reason) = malformed_call(method, &message["params"]) {
             return malformed(reason.to_owned());
         }
@@ -89,27 +101,35 @@ impl Parser {
                 "`{method}` needs `_meta` with `{VERSION_KEY}` (\"{newest}\"), or `initialize` before it"
             ));
         }
-        match serde_json::from_value(message) {
-            // Without its parameters the SDK would take it for an unknown method.
-            Ok(message) if is_custom(&message) => malformed(format!("the parameters of `{method}` are malformed")),
-            Ok(message) => {
+        match read(message) {
+            Ok(request) => {
                 self.initialized |= method == "initialize";
-                Parsed::Message(Box::new(message))
+                let request = JsonRpcRequest { jsonrpc: JsonRpcVersion2_0, id: number, request };
+                Parsed::Message(Box::new(JsonRpcMessage::Request(request)))
             }
-            Err(error) => malformed(format!("malformed `{method}`: {error}")),
+            Err(error) => malformed(format!("the parameters of `{method}` are malformed: {error}")),
         }
     }
+}
+
+/// What the SDK has to know of; there are others, which change nothing.
+fn notification(method: &str, message: Value) -> Parsed {
+    let notification = match method {
+        "notifications/initialized" => from_value(message).map(ClientNotification::InitializedNotification),
+        "notifications/cancelled" => from_value(message).map(ClientNotification::CancelledNotification),
+        _ => return Parsed::Ignored,
+    };
+    notification.map_or(Parsed::Ignored, |notification| {
+        let notification = JsonRpcNotification { jsonrpc: JsonRpcVersion2_0, notification };
+        Parsed::Message(Box::new(JsonRpcMessage::Notification(notification)))
+    })
 }
 
 fn invalid(id: Option<Value>, reason: &str) -> Parsed {
     Parsed::Refused(id, ErrorData::invalid_request(reason.to_owned(), None))
 }
 
-fn is_custom(message: &RxJsonRpcMessage<RoleServer>) -> bool {
-    matches!(message, JsonRpcMessage::Request(request) if matches!(request.request, ClientRequest::CustomRequest(_)))
-}
-
-/// What a `tools/call` lacks: the SDK would call it an unknown method.
+/// What a `tools/call` lacks.
 fn malformed_call(method: &str, params: &Value) -> Option<&'static str> {
     if method != "tools/call" {
         return None;
