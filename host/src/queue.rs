@@ -1,9 +1,9 @@
 //! Waiting for a place in a limited number of them, and how much of a deadline went into that.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// The wait of one call or request.
 pub(crate) struct Wait {
@@ -17,8 +17,8 @@ impl Wait {
     }
 
     /// Waits for a place.
-    pub(crate) async fn place<'s>(&self, places: &'s Semaphore) -> Result<SemaphorePermit<'s>, AcquireError> {
-        let place = places.acquire().await;
+    pub(crate) async fn place(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let place = places.clone().acquire_owned().await;
         _ = self.over.set(self.since.elapsed());
         place
     }

@@ -103,7 +103,7 @@ impl CallContext {
 pub struct Egress {
     grants: Arc<Grants>,
     connector: Connector,
-    running: Semaphore,
+    running: Arc<Semaphore>,
     audit: Arc<Audit>,
     requests: AtomicU64,
     /// What was used and needed, where a component is being observed.
@@ -158,7 +158,7 @@ impl Egress {
     ///
     /// When the CA file cannot be used.
     pub fn new(grants: Arc<Grants>, resolver: Arc<dyn Resolve>) -> anyhow::Result<Self> {
-        let running = Semaphore::new(grants.limits.concurrent_requests);
+        let running = Arc::new(Semaphore::new(grants.limits.concurrent_requests));
         let connector = Connector::new(grants.clone(), resolver)?;
         let (audit, requests) = (Arc::new(Audit::off()), AtomicU64::new(0));
         Ok(Self { connector, grants, running, audit, requests, observed: None })

@@ -53,7 +53,7 @@ pub struct Sandbox {
     secrets: HashMap<String, SecretValue>,
     keys_per_call: KeysPerCall,
     egress: Arc<Egress>,
-    running: Semaphore,
+    running: Arc<Semaphore>,
     clock: EpochClock,
     pulse: Pulse,
     component: Value,
@@ -84,6 +84,14 @@ struct Ended {
     error_type: Option<&'static str>,
     /// The limit that ended it.
     limit: Option<&'static str>,
+}
+
+/// Drops a finished instance, and gives its place free, when there is nothing else to do: its answer is written then.
+fn drop_later(instance: impl Send + 'static) {
+    tokio::spawn(async move {
+        tokio::task::yield_now().await;
+        drop(instance);
+    });
 }
 
 /// Why a call has no result of its own.
@@ -121,7 +129,7 @@ impl Sandbox {
             clock: EpochClock::new(&engine),
             engine,
             tools: loaded.tools,
-            running: Semaphore::new(grants.limits.concurrent_calls),
+            running: Arc::new(Semaphore::new(grants.limits.concurrent_calls)),
             grants,
             secrets,
             keys_per_call,
@@ -257,16 +265,20 @@ impl Sandbox {
     ) -> Result<Outcome, Stopped> {
         let placeholders = self.take_secrets(&mut arguments).map_err(Stopped::Refused)?;
         let arguments = tool.arguments(&arguments).map_err(Stopped::Refused)?;
-        let _running = wait.place(&self.running).await.map_err(|error| Stopped::Ended(anyhow!(error)))?;
+        let place = wait.place(&self.running).await.map_err(|error| Stopped::Ended(anyhow!(error)))?;
         let _ticking = self.clock.tick();
         let call = Arc::new(CallContext::new(id, &tool.name, placeholders, counters));
         let state = State::new(&self.grants, call.clone(), self.egress.clone());
         let _stderr = state.stderr().tell_at_the_end(call.clone());
-        let returned = self.run(tool, arguments, state).await;
-        self.outcome(&call, returned.map_err(Stopped::Ended)?)
+        let (returned, store) = self.run(tool, arguments, state).await.map_err(Stopped::Ended)?;
+        if !store.data().has_requests() {
+            drop_later((store, place));
+        }
+        self.outcome(&call, returned)
     }
 
-    async fn run(&self, tool: &Tool, arguments: Vec<Val>, state: State) -> Result<Returned> {
+    /// What a tool returned, and the store that its instance is in.
+    async fn run(&self, tool: &Tool, arguments: Vec<Val>, state: State) -> Result<(Returned, Store<State>)> {
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| state.limits());
         // What the component hands to the host at once: a request's body, or the result.
@@ -278,7 +290,7 @@ impl Sandbox {
         let function = instance.get_func(&mut store, tool.export).context("the export is not a function")?;
         let mut results = vec![Val::Bool(false); tool.result_count()];
         function.call_async(&mut store, &arguments, &mut results).await?;
-        Ok(tool.returned(results))
+        Ok((tool.returned(results), store))
     }
 
     fn outcome(&self, call: &CallContext, returned: Returned) -> Result<Outcome, Stopped> {

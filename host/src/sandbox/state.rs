@@ -40,6 +40,8 @@ type Answer = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(
 struct WayOut {
     call: Arc<CallContext>,
     egress: Arc<Egress>,
+    /// Each request that is under way holds another one.
+    under_way: Arc<()>,
 }
 
 impl State {
@@ -63,7 +65,7 @@ impl State {
             table,
             wasi: wasi.build(),
             http,
-            out: WayOut { call, egress },
+            out: WayOut { call, egress, under_way: Arc::default() },
             memory: MemoryLimit { left: grants.limits.memory_mib << 20 },
             stderr,
         }
@@ -72,6 +74,11 @@ impl State {
     /// What the component writes to its stderr, as far as it is kept.
     pub(super) fn stderr(&self) -> &Stderr {
         &self.stderr
+    }
+
+    /// Whether requests are under way that end with the instance.
+    pub(super) fn has_requests(&self) -> bool {
+        Arc::strong_count(&self.out.under_way) > 1
     }
 
     pub(super) fn limits(&mut self) -> &mut dyn ResourceLimiter {
@@ -125,8 +132,9 @@ impl WasiHttpHooks for WayOut {
         _options: Option<RequestOptions>,
         _fut: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Answer> + Send> {
-        let (call, egress) = (self.call.clone(), self.egress.clone());
+        let (call, egress, under_way) = (self.call.clone(), self.egress.clone(), self.under_way.clone());
         Box::new(async move {
+            let _under_way = under_way;
             let response = egress.send(&call, request).await?;
             Ok((response, Box::new(std::future::ready(Ok(()))) as Box<dyn Future<Output = _> + Send>))
         })
