@@ -8,18 +8,18 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::Signal;
 
+use reference_gateway::{Gateway, NewMapping};
 use serde_json::{Value, json};
 
 use super::ending::{assert_child_ends, signal};
-use super::{LEGACY, MODERN, request, sign_of_life};
+use super::{LEGACY, MODERN, call, request, sign_of_life};
 use crate::support::Start;
 
 /// How long a server may take for the next bytes before it counts as one that reads no more.
 const STALLED: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// A server that nobody reads from, after it was written to until it read no more; with how much that was.
-fn stalled(line: &[u8]) -> (Child, ChildStdin, usize) {
-    let start = Start::bare();
+fn stalled(start: &Start, line: &[u8]) -> (Child, ChildStdin, usize) {
     let mut command = start.command();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let stdin = child.stdin.take().unwrap();
@@ -59,7 +59,7 @@ fn with_each_stalled(check: fn(Child, ChildStdin, usize)) {
     std::thread::scope(|scope| {
         for flood in floods() {
             scope.spawn(move || {
-                let (child, stdin, written) = stalled(&flood);
+                let (child, stdin, written) = stalled(&Start::bare(), &flood);
                 check(child, stdin, written);
             });
         }
@@ -89,13 +89,34 @@ fn the_end_of_input_ends_a_server_that_nobody_reads_from() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_server_that_nobody_reads_from_stops_reading_and_takes_little_memory() {
-    with_each_stalled(|mut child, _stdin, written| {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        let peak_kib: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        println!("{written} bytes written, {peak_kib} KiB at most");
-        assert!(peak_kib < 128 << 10, "{peak_kib} KiB after {written} bytes");
-    });
+    with_each_stalled(|mut child, _stdin, written| assert_little_memory(&mut child, written));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_whose_progress_nobody_reads_takes_little_memory() {
+    let gateway = Gateway::start();
+    for number in 0..5000 {
+        gateway.insert(NewMapping::owned_by("alice", &format!("m-{number}")));
+    }
+    let list = |id: u32| {
+        let mut call = call(MODERN, id, "list_models", json!({}));
+        call["params"]["_meta"]["progressToken"] = id.into();
+        format!("{call}\n")
+    };
+    let calls: String = (0..2000).map(list).collect();
+    let (mut child, _stdin, written) = stalled(&Start::on(&gateway, "alice"), calls.as_bytes());
+    assert_little_memory(&mut child, written);
+    assert!(gateway.requests().len() > 100, "what was asked has many pages to tell of");
+}
+
+#[cfg(target_os = "linux")]
+fn assert_little_memory(child: &mut Child, written: usize) {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak_kib: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    println!("{written} bytes written, {peak_kib} KiB at most");
+    assert!(peak_kib < 128 << 10, "{peak_kib} KiB after {written} bytes");
 }

@@ -1,7 +1,6 @@
 //! JSON values as WIT values and back; the mapping is described in [`super::schema`].
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use serde_json::{Map, Number, Value};
 use wasmtime::component::{Type, Val};
@@ -199,14 +198,14 @@ pub(crate) fn to_json(value: &Val) -> String {
 
 /// The same, with every text in it changed. The names of fields and cases come from the types: they stay.
 pub(crate) fn to_json_with<'v>(value: &'v Val, change: impl Fn(&'v str) -> Cow<'v, str>) -> String {
-    let mut json = String::with_capacity(USUAL_LENGTH);
+    let mut json = Vec::with_capacity(USUAL_LENGTH);
     write(&mut json, value, &change);
-    json
+    String::from_utf8(json).expect("texts and what JSON has around them are UTF-8")
 }
 
-fn write<'v>(json: &mut String, value: &'v Val, change: &impl Fn(&'v str) -> Cow<'v, str>) {
+fn write<'v>(json: &mut Vec<u8>, value: &'v Val, change: &impl Fn(&'v str) -> Cow<'v, str>) {
     match value {
-        Val::Bool(value) => json.push_str(if *value { "true" } else { "false" }),
+        Val::Bool(value) => write_scalar(json, *value),
         Val::S8(number) => write_scalar(json, *number),
         Val::U8(number) => write_scalar(json, *number),
         Val::S16(number) => write_scalar(json, *number),
@@ -219,15 +218,15 @@ fn write<'v>(json: &mut String, value: &'v Val, change: &impl Fn(&'v str) -> Cow
         Val::Float64(number) => write_scalar(json, *number),
         Val::Char(char) => write_scalar(json, char.to_string()),
         Val::String(text) | Val::Enum(text) => write_text(json, &change(text)),
-        Val::Flags(names) => write_all(json, ['[', ']'], names, |json, name| write_text(json, &change(name))),
+        Val::Flags(names) => write_all(json, *b"[]", names, |json, name| write_text(json, &change(name))),
         Val::List(items) | Val::Tuple(items) => {
-            write_all(json, ['[', ']'], items, |json, item| write(json, item, change));
+            write_all(json, *b"[]", items, |json, item| write(json, item, change));
         }
         Val::Option(Some(inner)) => write(json, inner, change),
         Val::Record(fields) => {
             // An absent field is absent, never null.
             let fields = fields.iter().filter(|(_, value)| !is_none(value));
-            write_all(json, ['{', '}'], fields, |json, (name, value)| {
+            write_all(json, *b"{}", fields, |json, (name, value)| {
                 write_name(json, name);
                 write(json, value, change);
             });
@@ -236,30 +235,30 @@ fn write<'v>(json: &mut String, value: &'v Val, change: &impl Fn(&'v str) -> Cow
         Val::Result(Ok(payload)) => write_case(json, "ok", payload.as_deref(), change),
         Val::Result(Err(payload)) => write_case(json, "error", payload.as_deref(), change),
         // Functions with other types are refused when the component is loaded.
-        _ => json.push_str("null"),
+        _ => write_scalar(json, Value::Null),
     }
 }
 
-fn write_case<'v>(json: &mut String, name: &str, payload: Option<&'v Val>, change: &impl Fn(&'v str) -> Cow<'v, str>) {
-    json.push('{');
+fn write_case<'v>(json: &mut Vec<u8>, name: &str, payload: Option<&'v Val>, change: &impl Fn(&'v str) -> Cow<'v, str>) {
+    json.push(b'{');
     write_name(json, name);
     match payload {
         Some(value) => write(json, value, change),
-        None => json.push_str("true"),
+        None => write_scalar(json, true),
     }
-    json.push('}');
+    json.push(b'}');
 }
 
 fn write_all<T>(
-    json: &mut String,
-    [open, close]: [char; 2],
+    json: &mut Vec<u8>,
+    [open, close]: [u8; 2],
     items: impl IntoIterator<Item = T>,
-    mut write: impl FnMut(&mut String, T),
+    mut write: impl FnMut(&mut Vec<u8>, T),
 ) {
     json.push(open);
     for (at, item) in items.into_iter().enumerate() {
         if at > 0 {
-            json.push(',');
+            json.push(b',');
         }
         write(json, item);
     }
@@ -267,30 +266,25 @@ fn write_all<T>(
 }
 
 /// A name of WIT in the form of MCP, as the key of an object.
-fn write_name(json: &mut String, name: &str) {
-    json.push('"');
-    for (at, part) in name.split('-').enumerate() {
-        if at > 0 {
-            json.push('_');
-        }
-        json.push_str(part);
-    }
-    json.push_str("\":");
+fn write_name(json: &mut Vec<u8>, name: &str) {
+    json.push(b'"');
+    json.extend(name.bytes().map(|byte| if byte == b'-' { b'_' } else { byte }));
+    json.extend_from_slice(b"\":");
 }
 
-fn write_text(json: &mut String, text: &str) {
+fn write_text(json: &mut Vec<u8>, text: &str) {
     if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         write_scalar(json, text);
     } else {
-        json.push('"');
-        json.push_str(text);
-        json.push('"');
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
     }
 }
 
-fn write_scalar(json: &mut String, value: impl Into<Value>) {
-    // Writing to a string does not fail.
-    _ = write!(json, "{}", value.into());
+fn write_scalar(json: &mut Vec<u8>, value: impl Into<Value>) {
+    // Writing to memory does not fail.
+    _ = serde_json::to_writer(json, &value.into());
 }
 
 fn is_none(value: &Val) -> bool {

@@ -209,3 +209,72 @@ impl ServerHandler for Server {
         Ok(result.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::io;
+    use std::net::SocketAddr;
+
+    use serde_json::{Value, json};
+    use tokio::sync::mpsc;
+
+    use super::super::lines::Line;
+    use super::super::transport::{Ending, Lines};
+    use super::*;
+    use crate::config::KeysPerCall;
+    use crate::egress::{Egress, Resolve};
+    use crate::grants::Grants;
+    use crate::secret::SecretValue;
+
+    const GRANTS: &str = include_str!("../../grants/aigateway.toml");
+
+    /// A fault of the host's.
+    struct Faulty;
+
+    impl Resolve for Faulty {
+        fn resolve<'a>(
+            &'a self,
+            _host: &'a str,
+            _port: u16,
+        ) -> std::pin::Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
+            panic!("a resolver's own")
+        }
+    }
+
+    fn faulty() -> Sandbox {
+        let variable = |name: &str| (name == "AIGATEWAY_URL").then(|| "https://gateway.test".to_owned());
+        let grants = Arc::new(Grants::parse(GRANTS, variable).unwrap());
+        let egress = Egress::new(grants.clone(), Arc::new(Faulty)).unwrap();
+        let secrets = HashMap::from([("api_key".to_owned(), SecretValue::parse("ak_key").unwrap())]);
+        Sandbox::new(None, grants, secrets, KeysPerCall::Accepted, Arc::new(egress)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_the_host_fails_the_call_that_met_it_and_no_other() {
+        let ((input, lines), (output, mut written)) = (mpsc::channel(4), mpsc::channel(4));
+        let transport = Lines::new(lines, output, Ending::default());
+        let _running = rmcp::service::serve_directly(Arc::new(Server::new(Arc::new(faulty()))), transport, None);
+        let mut ask = async |params: Value| {
+            let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+            assert!(input.send(Line::Complete(request.to_string().into())).await.is_ok());
+            serde_json::from_slice::<Value>(&written.recv().await.unwrap()).unwrap()
+        };
+        let call = |arguments: Value| {
+            let meta = json!({
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {}
+            });
+            json!({ "name": "list_models", "arguments": arguments, "_meta": meta })
+        };
+        for _ in 0..2 {
+            let answer = ask(call(json!({}))).await;
+            let text = &answer["result"]["content"][0]["text"];
+            assert_eq!(answer["result"]["isError"], true, "{answer}");
+            let said = "Error: Failed to call list_models: the server has a fault. Look before calling it again.";
+            assert_eq!(text, said);
+            let refused = ask(call(json!({ "limit": 0 }))).await;
+            assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("limit"), "{refused}");
+        }
+    }
+}
