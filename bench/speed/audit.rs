@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::client::Client;
-use crate::memory;
+use crate::process;
 use crate::row::{Row, Unit};
 use crate::samples::{Samples, milliseconds};
 use crate::setup::Setup;
@@ -59,7 +59,7 @@ fn verification(setup: &Setup, folder: &Path) -> Result<Row> {
             break status;
         }
         // It may end between the two questions.
-        most = memory::peak(verify.id()).unwrap_or(most);
+        most = process::peak_memory(verify.id()).unwrap_or(most);
         std::thread::sleep(std::time::Duration::from_millis(1));
     };
     ensure!(status.success(), "the log does not verify: {status}");

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::client::{Call, Client, Program};
-use crate::memory;
+use crate::process;
 use crate::row::{Row, Unit};
 use crate::samples::{Samples, milliseconds};
 use crate::setup::Setup;
@@ -100,6 +100,6 @@ fn rows(name: &str, program: &Program, call: &Call) -> Result<Vec<Row>> {
             Unit::CallsPerSecond,
             CALLS_AT_ONCE as f64 / at_once.as_secs_f64(),
         ),
-        Row::new(format!("{name}: peak memory"), Unit::Mebibytes, memory::peak(client.id())?),
+        Row::new(format!("{name}: peak memory"), Unit::Mebibytes, process::peak_memory(client.id())?),
     ])
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use reference_gateway::{Fault, What, When};
 
 use crate::client::Client;
-use crate::memory;
+use crate::process;
 use crate::row::{Goal, Row, Unit};
 use crate::samples::{Samples, milliseconds};
 use crate::setup::{FEW_MAPPINGS, Setup};
@@ -60,7 +60,7 @@ fn many(setup: &Setup) -> Result<Vec<Row>> {
         let mut client = Client::start(&setup.server)?;
         client.call(&Setup::list_models())?;
         let lists: Samples = client.one_at_a_time(&Setup::list_models(), setup.size.long_lists)?.into_iter().collect();
-        memories.push(memory::peak(client.id())?);
+        memories.push(process::peak_memory(client.id())?);
         let mut row =
             Row::new(format!("list_models of {mappings} mappings"), Unit::Milliseconds, milliseconds(lists.p50()))
                 .p95(milliseconds(lists.p95()));

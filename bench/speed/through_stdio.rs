@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use reference_gateway::{Fault, What, When};
 
 use crate::client::{Client, Program};
-use crate::memory;
 use crate::native::Native;
+use crate::process;
 use crate::row::{Goal, Row, Unit};
 use crate::samples::{Samples, milliseconds};
 use crate::setup::Setup;
@@ -170,7 +170,7 @@ fn sessions(setup: &Setup) -> Result<Vec<Row>> {
     const FEW: usize = 1000;
     let peak_after = |client: &mut Client, calls| {
         client.at_once(&Setup::list_models(), calls, WIDTH)?;
-        memory::peak(client.id())
+        process::peak_memory(client.id())
     };
     let mut twin = Client::start(&setup.twin)?;
     let mut server = Client::start(&setup.server)?;
