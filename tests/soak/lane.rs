@@ -15,7 +15,7 @@ use crate::session::Session;
 /// How many aliases a lane uses at a time.
 const ALIASES: usize = 6;
 
-/// After how many further calls a cancelled write is over for sure, whether it was done or not.
+/// After how many further calls a write that nobody waits for any more is over, whether it was done or not.
 const SETTLED: usize = 50;
 
 const MODELS: [&str; 4] = ["gpt-4o", "gpt-4o-mini", "gpt-4-turbo", "made-up"];
@@ -36,7 +36,7 @@ pub(crate) struct Lane<'s> {
     steps: usize,
     /// How often which outcome was met.
     outcomes: BTreeMap<&'static str, usize>,
-    /// Aliases of cancelled writes, with the step from which on they can be deleted.
+    /// Aliases of writes that nobody waits for any more, with the step from which on they can be deleted.
     retired: VecDeque<(usize, String)>,
 }
 
@@ -143,15 +143,24 @@ impl<'s> Lane<'s> {
             Some(answer) => {
                 let said = said(&answer)?;
                 self.model.learn(&alias, &write, &said)?;
+                if matches!(said, Said::Late(_)) {
+                    self.retire(slot);
+                }
                 Ok(said.word())
             }
             None => {
                 self.model.learn(&alias, &write, &Said::Unknown(None))?;
-                self.aliases[slot] = self.new_alias();
-                self.retired.push_back((self.steps + SETTLED, alias));
+                self.retire(slot);
                 Ok("write cancelled")
             }
         }
+    }
+
+    /// Uses another alias, and deletes the old one when whatever is still to come of its last write has come.
+    fn retire(&mut self, slot: usize) {
+        let alias = self.new_alias();
+        let retired = std::mem::replace(&mut self.aliases[slot], alias);
+        self.retired.push_back((self.steps + SETTLED, retired));
     }
 
     /// A write that makes sense, nine times of ten.
@@ -168,7 +177,7 @@ impl<'s> Lane<'s> {
         }
     }
 
-    /// Deletes an alias whose last write was cancelled.
+    /// Deletes an alias whose last write nobody waited for.
     fn sweep(&mut self) -> Result<&'static str> {
         let Some((_, alias)) = self.retired.pop_front() else { return Ok("nothing to sweep") };
         let call = self.session.call("delete_mapping", &self.with_key(json!({ "alias": alias })))?;
@@ -255,6 +264,7 @@ fn said(answer: &Value) -> Result<Said> {
     };
     check_form(failure)?;
     Ok(match failure {
+        _ if failure.contains("did not answer in time") => Said::Late(failure.to_owned()),
         _ if failure.contains(" is unknown: ") || failure.contains("but then that there is no such mapping") => {
             Said::Unknown(Some(failure.to_owned()))
         }

@@ -33,6 +33,8 @@ pub(crate) enum Said {
     Done(Row),
     /// Whether it is done is unknown; the reason is given, unless nobody waited for the answer.
     Unknown(Option<String>),
+    /// The gateway took too long: it may be done later, whatever was seen meanwhile.
+    Late(String),
     /// It is not done: there is no such mapping.
     NotFound,
     /// It is not done: there is one already.
@@ -58,6 +60,7 @@ impl Said {
         match self {
             Self::Done(_) => "done",
             Self::Unknown(_) => "unknown",
+            Self::Late(_) => "late",
             Self::NotFound => "not found",
             Self::Taken => "taken",
             Self::Refused(_) => "refused",
@@ -69,7 +72,7 @@ impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done(row) => write!(f, "done, {row:?}"),
-            Self::Unknown(Some(reason)) | Self::Refused(reason) => f.write_str(reason),
+            Self::Unknown(Some(reason)) | Self::Late(reason) | Self::Refused(reason) => f.write_str(reason),
             Self::Unknown(None) | Self::NotFound | Self::Taken => f.write_str(self.word()),
         }
     }
@@ -112,7 +115,7 @@ impl Model {
                 before.iter().filter(|state| state.as_ref() == Some(row)).map(|_| None).collect()
             }
             (Said::Done(row), _) => done.filter(|state| state.as_ref() == Some(row)).collect(),
-            (Said::Unknown(_), _) => done.chain(before.iter().cloned()).collect(),
+            (Said::Unknown(_) | Said::Late(_), _) => done.chain(before.iter().cloned()).collect(),
             (Said::NotFound, _) => before.iter().filter(|state| state.is_none()).cloned().collect(),
             (Said::Taken, _) => before.iter().filter(|state| state.is_some()).cloned().collect(),
             (Said::Refused(_), _) => before.clone(),
