@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use reference_gateway::{Answer, Fault, Gateway, NewMapping, What, When};
 use serde_json::{Value, json};
 
+use crate::hostile_suite::probe::{GRANTS, World};
 use crate::support::{Called, Client, ERAS, Era, Start};
 
 fn list(client: &mut Client) -> Called {
@@ -137,6 +138,19 @@ fn connections_that_were_closed_while_idle_cost_no_call_and_no_second_write() {
 
         let writes = gateway.requests().iter().filter(|request| request.method != "GET").count();
         assert_eq!(writes, 3);
+    }
+}
+
+#[test]
+fn a_head_is_a_read_too_and_goes_on_over_another_connection() {
+    let grants = GRANTS.replace("fetch          = [", "fetch          = [\"HEAD /v1/models\", ");
+    let mut world = World::with(&grants, |start, _| start);
+    // The gateway has no route for HEAD, and says so.
+    for (method, status) in [("GET", 200), ("HEAD", 404), ("GET", 200), ("HEAD", 404)] {
+        let tried = world.try_as("fetch", &world.attempt().method(method));
+        assert!(tried.text.starts_with(&format!("{{\"status\":{status},")), "{method}: {}", tried.text);
+        world.granted.close_connections();
+        world.granted.wait_until("the connections are closed", |gateway| gateway.open_connections() == 0);
     }
 }
 

@@ -331,9 +331,9 @@ impl Egress {
 
     /// Sends the request.
     ///
-    /// A read takes a connection that was kept, where there is one. The other side may have closed that meanwhile: what
-    /// never went out is then sent anew over a new one, and so is a GET that may have gone out, which changes nothing.
-    /// A write is sent once, and over a new connection: whether it was done is never in doubt because an old one ended.
+    /// A read takes a connection that was kept, where there is one. The other side may have closed that meanwhile: it is
+    /// then sent anew, over a new one; it changes nothing. A write is sent once, and over a new connection: whether it was
+    /// done is never in doubt because an old one ended.
     async fn exchange(
         &self,
         call: &CallContext,
@@ -350,8 +350,8 @@ impl Egress {
                 Ok(response) => return Ok((connection, response)),
                 Err(failed) => failed,
             };
-            let unsent = failed.message().is_some();
-            if !connection.reused || !(unsent || request.method() == Method::GET) {
+            // Only a read's can be a connection that was used before.
+            if !connection.reused {
                 return Err(answer::failure(&failed.into_error(), &self.grants.limits));
             }
             connection = self.connector.connect_anew(is_read).await?;
