@@ -100,11 +100,11 @@ pub(crate) struct Answered(Option<Val>);
 impl Answered {
     /// It as compact JSON.
     pub(crate) fn json(&self) -> String {
-        self.json_with(Cow::Borrowed)
+        self.json_with(|text| Cow::Borrowed(text))
     }
 
     /// The same, with every text in it changed.
-    pub(crate) fn json_with<'v>(&'v self, change: impl Fn(&'v str) -> Cow<'v, str>) -> String {
+    pub(crate) fn json_with(&self, change: impl Fn(&str) -> Cow<'_, str>) -> String {
         match &self.0 {
             None => "{}".to_owned(),
             Some(record @ Val::Record(_)) => value::to_json_with(record, change),
@@ -205,15 +205,10 @@ fn into_object(value: Value) -> Map<String, Value> {
 /// The message of a failure: its field `message` where it has one, or all of it.
 fn failure_text(failure: Option<Box<Val>>) -> String {
     let Some(failure) = failure else { return "it gave no reason".to_owned() };
-    let message = match failure.as_ref() {
-        Val::Record(fields) => {
-            fields.iter().find(|(name, _)| name == "message").and_then(|(_, message)| text_of(message))
-        }
-        other => text_of(other),
-    };
-    message.unwrap_or_else(|| value::to_json(&failure))
+    text_of(&failure).or_else(|| message_of(&failure)).unwrap_or_else(|| value::to_json(&failure))
 }
 
+/// The text of a value that JSON says as a string.
 fn text_of(value: &Val) -> Option<String> {
     match value {
         Val::String(text) | Val::Enum(text) => Some(text.clone()),
@@ -223,9 +218,39 @@ fn text_of(value: &Val) -> Option<String> {
     }
 }
 
+/// The field `message` of a value that JSON says as an object, if it is a text.
+fn message_of(value: &Val) -> Option<String> {
+    match value {
+        Val::Record(fields) => text_of(&fields.iter().find(|(name, _)| name == "message")?.1),
+        Val::Variant(case, payload) if case == "message" => text_of(payload.as_deref()?),
+        Val::Option(inner) => message_of(inner.as_deref()?),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_is_told_by_its_message_wherever_that_is() {
+        let text = |text: &str| Val::String(text.to_owned());
+        let some = |value: Val| Val::Option(Some(Box::new(value)));
+        let record = |message: Val| Val::Record(vec![("kind".into(), text("x")), ("message".into(), message)]);
+        for (failure, told) in [
+            (text("a\"b"), "a\"b"),
+            (some(text("a")), "a"),
+            (Val::Enum("no-such-thing".into()), "no-such-thing"),
+            (Val::Char('c'), "c"),
+            (record(text("why")), "why"),
+            (some(record(some(text("why")))), "why"),
+            (Val::Variant("message".into(), Some(Box::new(text("why")))), "why"),
+            (Val::Variant("other".into(), Some(Box::new(text("why")))), r#"{"other":"why"}"#),
+            (record(Val::U8(5)), r#"{"kind":"x","message":5}"#),
+        ] {
+            assert_eq!(failure_text(Some(Box::new(failure))), told);
+        }
+    }
 
     #[test]
     fn the_docs_beside_the_embedded_component_are_those_in_it() {

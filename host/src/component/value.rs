@@ -193,17 +193,17 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 /// A WIT value as compact JSON.
 pub(crate) fn to_json(value: &Val) -> String {
-    to_json_with(value, Cow::Borrowed)
+    to_json_with(value, |text| Cow::Borrowed(text))
 }
 
 /// The same, with every text in it changed. The names of fields and cases come from the types: they stay.
-pub(crate) fn to_json_with<'v>(value: &'v Val, change: impl Fn(&'v str) -> Cow<'v, str>) -> String {
+pub(crate) fn to_json_with(value: &Val, change: impl Fn(&str) -> Cow<'_, str>) -> String {
     let mut json = Vec::with_capacity(USUAL_LENGTH);
     write(&mut json, value, &change);
     String::from_utf8(json).expect("texts and what JSON has around them are UTF-8")
 }
 
-fn write<'v>(json: &mut Vec<u8>, value: &'v Val, change: &impl Fn(&'v str) -> Cow<'v, str>) {
+fn write(json: &mut Vec<u8>, value: &Val, change: &impl Fn(&str) -> Cow<'_, str>) {
     match value {
         Val::Bool(value) => write_scalar(json, *value),
         Val::S8(number) => write_scalar(json, *number),
@@ -216,7 +216,7 @@ fn write<'v>(json: &mut Vec<u8>, value: &'v Val, change: &impl Fn(&'v str) -> Co
         Val::U64(number) => write_scalar(json, *number),
         Val::Float32(number) => write_scalar(json, *number),
         Val::Float64(number) => write_scalar(json, *number),
-        Val::Char(char) => write_scalar(json, char.to_string()),
+        Val::Char(char) => write_text(json, &change(&char.to_string())),
         Val::String(text) | Val::Enum(text) => write_text(json, &change(text)),
         Val::Flags(names) => write_all(json, *b"[]", names, |json, name| write_text(json, &change(name))),
         Val::List(items) | Val::Tuple(items) => {
@@ -239,7 +239,7 @@ fn write<'v>(json: &mut Vec<u8>, value: &'v Val, change: &impl Fn(&'v str) -> Co
     }
 }
 
-fn write_case<'v>(json: &mut Vec<u8>, name: &str, payload: Option<&'v Val>, change: &impl Fn(&'v str) -> Cow<'v, str>) {
+fn write_case(json: &mut Vec<u8>, name: &str, payload: Option<&Val>, change: &impl Fn(&str) -> Cow<'_, str>) {
     json.push(b'{');
     write_name(json, name);
     match payload {
