@@ -230,6 +230,13 @@ fn a_malformed_initialize_is_refused_and_opens_nothing() {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
         assert_eq!(ask(&server, &request)["error"]["code"], -32602, "{request}");
     }
+    let error = |params: Value| {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
+        ask(&server, &request)["error"]["message"].as_str().unwrap().to_owned()
+    };
+    assert!(error(json!({})).ends_with("missing field `protocolVersion`"), "what is missing is told");
+    let key_in_the_wrong_place = json!({ "protocolVersion": "2025-11-25", "capabilities": "ak_secret" });
+    assert!(!error(key_in_the_wrong_place).contains("ak_"), "and nothing that was given");
     assert_eq!(ask(&server, &request(LEGACY, 1, "tools/list", json!({})))["error"]["code"], -32602);
     assert_eq!(ask(&server, &initialize("2025-11-25"))["result"]["protocolVersion"], "2025-11-25");
 }

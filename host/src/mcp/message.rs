@@ -107,9 +107,15 @@ impl Parser {
                 let request = JsonRpcRequest { jsonrpc: JsonRpcVersion2_0, id: number, request };
                 Parsed::Message(Box::new(JsonRpcMessage::Request(request)))
             }
-            Err(error) => malformed(format!("the parameters of `{method}` are malformed: {error}")),
+            Err(error) => malformed(format!("the parameters of `{method}` are malformed{}", detail(&error))),
         }
     }
+}
+
+/// What is wrong, unless that repeats a text that was given: it may be a key in the wrong place, and any length.
+fn detail(error: &serde_json::Error) -> String {
+    let detail = error.to_string();
+    if detail.contains('"') { String::new() } else { format!(": {detail}") }
 }
 
 /// What the SDK has to know of; there are others, which change nothing.
