@@ -29,8 +29,10 @@ pub(crate) async fn serve(config: Config) -> Result<ExitCode> {
         });
     }
     if config.is_plain() {
-        mcp::serve(mcp::Server::later(|| crate::sandbox(config).map(Arc::new))).await?;
-        return Ok(ExitCode::SUCCESS);
+        let server = mcp::Server::later(|| crate::sandbox(config).map(Arc::new));
+        let offer = server.offer();
+        mcp::serve(server).await?;
+        return Ok(if offer.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
     let sandbox = Arc::new(crate::sandbox(config)?);
     mcp::serve(mcp::Server::new(sandbox.clone())).await?;

@@ -8,7 +8,7 @@ use reference_gateway::{Fault, Gateway, What, When};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{LEGACY, MODERN, ask, call, opened, request, sign_of_life, start_call, update};
+use super::{LEGACY, MODERN, ask, call, opened, opened_with, request, sign_of_life, start_call, update};
 use crate::support::{PATIENCE, Server, Start, initialize};
 
 /// How soon the process has to end.
@@ -257,4 +257,23 @@ fn a_wrong_start_is_an_exit_code_and_a_line_on_stderr() {
     let ran = Start::bare().arg("--no-such-flag").run();
     assert_eq!(ran.status.code(), Some(2));
     assert!(ran.stdout.is_empty(), "{ran:?}");
+}
+
+/// An instance's memories are reserved at the start of a pool of them: address space that is never used.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_component_that_cannot_be_loaded_is_told_to_whoever_asks_for_tools_and_by_the_exit_code() {
+    for version in [LEGACY, MODERN] {
+        let server = opened_with(Start::bare().after("ulimit -v 4000000"), version);
+        for method in ["tools/list", "tools/call"] {
+            let answer = ask(&server, &request(version, 1, method, json!({ "name": "list_models" })));
+            assert_eq!(answer["error"]["code"], -32603, "{answer}");
+            assert!(answer["error"]["message"].as_str().unwrap().starts_with("there are no tools: "), "{answer}");
+        }
+        assert!(ask(&server, &sign_of_life(version, 2))["result"].is_object());
+        server.close_stdin();
+        assert_eq!(server.wait().code(), Some(1));
+    }
+    let ran = Start::bare().args(["--audit-log", "a.jsonl"]).after("ulimit -v 4000000").run();
+    assert_eq!(ran.status.code(), Some(1), "what has to be known at the start is known then: {ran:?}");
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::FutureExt;
 use rmcp::model::{
@@ -39,7 +39,12 @@ pub(crate) struct Server {
 }
 
 /// What is offered, or why nothing is, as soon as somebody asks for it.
-type Offer = LazyLock<Result<Tools, String>, Box<dyn FnOnce() -> Result<Tools, String> + Send>>;
+pub(crate) struct Offer {
+    tools: OnceLock<Result<Tools, String>>,
+    load: Mutex<Option<Load>>,
+}
+
+type Load = Box<dyn FnOnce() -> anyhow::Result<Arc<Sandbox>> + Send>;
 
 /// A sandbox, and its tools as MCP describes them.
 struct Tools {
@@ -49,31 +54,55 @@ struct Tools {
 
 impl Server {
     pub(crate) fn new(sandbox: Arc<Sandbox>) -> Self {
-        let server = Self::later(|| Ok(sandbox));
-        LazyLock::force(&server.offer);
-        server
+        let offer = Offer { tools: OnceLock::from(Ok(Tools::new(sandbox))), load: Mutex::default() };
+        Self { offer: Arc::new(offer) }
     }
 
     /// Loads the sandbox once the handshake is answered, or when it is needed.
     pub(crate) fn later(load: impl FnOnce() -> anyhow::Result<Arc<Sandbox>> + Send + 'static) -> Self {
-        let load = || {
-            let sandbox = load().map_err(|error| {
-                log::error(&format!("there are no tools: {error:#}"));
-                format!("there are no tools: {error:#}")
-            })?;
-            let described = sandbox.tools().map(|tool| describe(&sandbox, tool)).collect();
-            Ok(Tools { sandbox, described })
-        };
-        Self { offer: Arc::new(LazyLock::new(Box::new(load))) }
+        let offer = Offer { tools: OnceLock::new(), load: Mutex::new(Some(Box::new(load))) };
+        Self { offer: Arc::new(offer) }
     }
 
-    fn offer(&self) -> Result<&Tools, ErrorData> {
-        let offer = LazyLock::force(&self.offer).as_ref();
-        offer.map_err(|reason| ErrorData::internal_error(reason.clone(), None))
+    /// What is offered, for whoever wants to know afterwards.
+    pub(crate) fn offer(&self) -> Arc<Offer> {
+        self.offer.clone()
+    }
+
+    fn tools(&self) -> Result<&Tools, ErrorData> {
+        self.offer.tools().map_err(|reason| ErrorData::internal_error(reason.to_owned(), None))
+    }
+}
+
+impl Offer {
+    /// Whether there are no tools because they could not be loaded.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.tools.get(), Some(Err(_)))
+    }
+
+    fn tools(&self) -> Result<&Tools, &str> {
+        self.tools.get_or_init(|| self.load()).as_ref().map_err(String::as_str)
+    }
+
+    fn load(&self) -> Result<Tools, String> {
+        let load = self.load.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let loaded = load.map(|load| std::panic::catch_unwind(AssertUnwindSafe(load)));
+        let reason = match loaded {
+            Some(Ok(Ok(sandbox))) => return Ok(Tools::new(sandbox)),
+            Some(Ok(Err(error))) => format!("{error:#}"),
+            Some(Err(_)) | None => "the server has a fault".to_owned(),
+        };
+        log::error(&format!("there are no tools: {reason}"));
+        Err(format!("there are no tools: {reason}"))
     }
 }
 
 impl Tools {
+    fn new(sandbox: Arc<Sandbox>) -> Self {
+        let described = sandbox.tools().map(|tool| describe(&sandbox, tool)).collect();
+        Self { sandbox, described }
+    }
+
     /// Runs a tool to its end, or until the call is cancelled. Meanwhile its progress is told.
     async fn run(
         &self,
@@ -164,7 +193,7 @@ impl ServerHandler for Server {
         tokio::spawn(async move {
             // Once there is nothing else to do, such as to write this answer.
             tokio::task::yield_now().await;
-            LazyLock::force(&offer);
+            _ = offer.tools();
         });
         Ok(result)
     }
@@ -174,13 +203,13 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut result = ListToolsResult::with_all_items(self.offer()?.described.clone());
+        let mut result = ListToolsResult::with_all_items(self.tools()?.described.clone());
         result.meta = meta(&context);
         Ok(result)
     }
 
     fn get_tool(&self, name: &str) -> Option<McpTool> {
-        self.offer().ok()?.described.iter().find(|tool| tool.name == name).cloned()
+        self.tools().ok()?.described.iter().find(|tool| tool.name == name).cloned()
     }
 
     async fn call_tool(
@@ -188,14 +217,14 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let offer = self.offer()?;
-        let Some(tool) = offer.sandbox.tool(&request.name) else {
-            let known: Vec<&str> = offer.described.iter().map(|tool| tool.name.as_ref()).collect();
+        let tools = self.tools()?;
+        let Some(tool) = tools.sandbox.tool(&request.name) else {
+            let known: Vec<&str> = tools.described.iter().map(|tool| tool.name.as_ref()).collect();
             let reason = format!("unknown tool `{}`; there are: {}", log::one_line(&request.name), known.join(", "));
             return Err(ErrorData::invalid_params(reason, None));
         };
         let arguments = request.arguments.unwrap_or_default();
-        let (outcome, head) = offer.run(tool, arguments, &context).await;
+        let (outcome, head) = tools.run(tool, arguments, &context).await;
         let mut result = match outcome {
             // Its structure is the same JSON, and comes in when it is written.
             Outcome::Answer(json) => CallToolResult::success(vec![ContentBlock::text(json)]),
