@@ -8,7 +8,7 @@
 
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,22 +16,23 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 mod address;
 mod answer;
+mod call;
 mod connect;
 mod headers;
 mod record;
 
+pub(crate) use call::{CallContext, Counters, Placeholder};
 pub use connect::{Resolve, SystemResolver};
 
-use crate::audit::{Audit, Denials};
+use crate::audit::Audit;
 use crate::grants::{Check, Denial, Grants, Observed, Permit, RequestUrl};
 use crate::log;
 use crate::queue::Wait;
-use crate::secret::{Scrubber, SecretValue};
 use connect::{ConnectError, Connection, Connector};
 use record::{Answer, Line, Recorded};
 
@@ -41,63 +42,6 @@ const MOST_DENIALS_TOLD: u64 = 16;
 
 /// The most characters of a denial's reason: it goes into a result, and quotes what a component asked for.
 const MOST_REASON: usize = 500;
-
-/// What stands for a secret inside the sandbox.
-pub(crate) struct Placeholder {
-    /// The text that the component sees.
-    pub(crate) text: String,
-    /// The environment variable that shows it.
-    pub(crate) env: String,
-    /// The only header that it is replaced in.
-    pub(crate) header: http::HeaderName,
-    /// What it stands for in this call; nothing, when no key is configured.
-    pub(crate) secret: Option<SecretValue>,
-}
-
-/// What the egress knows of the call that a request belongs to.
-pub(crate) struct CallContext {
-    /// Its number in this process.
-    pub(crate) id: u64,
-    /// The tool that is running.
-    pub(crate) tool: String,
-    /// The secrets of this call.
-    pub(crate) placeholders: Vec<Placeholder>,
-    /// Finds them again in what comes back.
-    pub(crate) scrubber: Scrubber,
-    /// Requests tried so far, denied ones included: to be asked is work too.
-    tried: AtomicUsize,
-    /// What is counted while it runs.
-    counters: Counters,
-    /// What was denied last.
-    last_denial: Mutex<Option<Denial>>,
-}
-
-/// What others follow of a call while it runs.
-#[derive(Clone)]
-pub(crate) struct Counters {
-    /// Its denials, for the record of its end.
-    pub(crate) denials: Denials,
-    /// How many of its requests are answered, for whoever asked for its progress.
-    pub(crate) answered: watch::Sender<u32>,
-}
-
-impl CallContext {
-    pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>, counters: Counters) -> Self {
-        let scrubber = Scrubber::new(placeholders.iter().filter_map(|placeholder| placeholder.secret.clone()));
-        let (tool, tried, last_denial) = (tool.to_owned(), AtomicUsize::new(0), Mutex::default());
-        Self { id, tool, placeholders, scrubber, tried, counters, last_denial }
-    }
-
-    /// What was denied last in this call.
-    pub(crate) fn last_denial(&self) -> Option<Denial> {
-        self.last_denial.lock().ok()?.clone()
-    }
-
-    /// Remembers a denial for the call's result.
-    fn remember(&self, denial: Denial) {
-        *self.last_denial.lock().unwrap_or_else(PoisonError::into_inner) = Some(denial);
-    }
-}
 
 /// The way out of the sandbox, shared by all calls.
 pub struct Egress {
