@@ -61,7 +61,7 @@ impl<'a> Answer<'a> {
         let [ContentBlock::Text(text)] = content.as_slice() else { return None };
         let structured_content = serde_json::from_str(&text.text).ok()?;
         let result = Success { result_type, content, structured_content, is_error: false, meta };
-        Some(Self { jsonrpc: response.jsonrpc.clone(), id: &response.id, result })
+        Some(Self { jsonrpc: response.jsonrpc, id: &response.id, result })
     }
 
     /// The text with its escapes, the same without, and what is around them.
