@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::client::{Call, Client};
@@ -17,6 +17,7 @@ const WARM_UP: usize = 200;
 /// An instance, arguments in, a result out, and everything torn down again: the processor's time for such a call, since
 /// some of it is done when the answer is already written, less its time for a ping, which is read and answered, too.
 pub(crate) fn rows(setup: &Setup) -> Result<Vec<Row>> {
+    let connections = setup.gateway.connections();
     let mut client = Client::start(&setup.server)?;
     // The component refuses this alias by itself.
     let arguments = json!({ "alias": "not an alias", "provider_id": "openai", "model_name": "gpt-4o" });
@@ -32,6 +33,7 @@ pub(crate) fn rows(setup: &Setup) -> Result<Vec<Row>> {
         samples.add([(middle - start).saturating_sub(end - middle) / setup.size.calls as u32]);
     }
     client.end()?;
+    ensure!(setup.gateway.connections() == connections, "a call that was to be refused made a request");
     let microseconds = |duration: Duration| duration.as_secs_f64() * 1e6;
     let row = Row::new("the sandbox's own cost per call", Unit::Microseconds, microseconds(samples.p50()))
         .p95(microseconds(samples.p95()))

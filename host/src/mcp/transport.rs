@@ -1,7 +1,7 @@
 //! JSON-RPC over stdin and stdout, one message a line.
 //!
 //! The SDK's own stdio transport drops what it cannot read; here every line that asks for something gets an answer.
-//! A thread reads, a thread writes, and nothing else in the process touches either descriptor.
+//! One reader, one writer (tasks or threads), and nothing else in the process touches either descriptor.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,7 +47,7 @@ pub(super) struct Ending {
     pub(super) over: CancellationToken,
 }
 
-/// The transport between the SDK and the two threads.
+/// The transport between the SDK and these two.
 pub(super) struct Lines {
     input: mpsc::Receiver<Line>,
     output: mpsc::Sender<Vec<u8>>,
