@@ -91,7 +91,10 @@ fn sandbox(config: Config) -> Result<Sandbox> {
         None => Audit::off(),
     });
     let observe = config.observe.then_some(true);
-    audit.record("session.start", json!({ "service.version": env!("CARGO_PKG_VERSION"), "observe": observe }))?;
+    audit.record_of_session(
+        "session.start",
+        json!({ "service.version": env!("CARGO_PKG_VERSION"), "observe": observe }),
+    )?;
     let grants = Arc::new(config.grants);
     let mut egress = Egress::new(grants.clone(), Arc::new(SystemResolver))?.with_audit(audit.clone());
     if config.observe {
@@ -109,11 +112,11 @@ fn sandbox(config: Config) -> Result<Sandbox> {
         Ok(sandbox) => sandbox,
         Err(error) => {
             let check = if lock.is_some() { "lock" } else { "import" };
-            audit.record("denied", json!({ "check": check, "reason": format!("{error:#}") }))?;
+            audit.record_of_session("denied", json!({ "check": check, "reason": format!("{error:#}") }))?;
             return Err(error);
         }
     };
-    audit.record("component.loaded", sandbox.component().clone())?;
-    audit.record("grants.loaded", json!({ "digest": grants.digest(), "grants": grants.canonical() }))?;
+    audit.record_of_session("component.loaded", sandbox.component().clone())?;
+    audit.record_of_session("grants.loaded", json!({ "digest": grants.digest(), "grants": grants.canonical() }))?;
     Ok(sandbox)
 }

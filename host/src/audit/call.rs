@@ -61,7 +61,7 @@ impl<'a> CallRecord<'a> {
     /// # Errors
     ///
     /// When that cannot be written.
-    pub(crate) fn begin(
+    pub(crate) async fn begin(
         audit: &'a Audit,
         id: u64,
         tool: &'a str,
@@ -75,7 +75,7 @@ impl<'a> CallRecord<'a> {
                 "call": id, "mcp.method.name": "tools/call", "gen_ai.tool.name": tool, "arguments": known,
                 "unknown_arguments": unknown,
             });
-            if let Err(error) = audit.record("tool.call", fields) {
+            if let Err(error) = audit.record("tool.call", fields).await {
                 let reason = format!("{error:#}");
                 audit.hold(
                     "denied",
@@ -96,38 +96,35 @@ impl<'a> CallRecord<'a> {
     pub(crate) fn denied(&self, limit: &str, reason: &str) {
         self.denials.count();
         let fields = json!({ "call": self.id, "gen_ai.tool.name": self.tool, "check": limit, "reason": reason });
-        if let Err(error) = self.audit.record("denied", fields) {
-            log::warn(&format!("a denial is not on record: {error:#}"));
-        }
+        self.audit.record_at_once("denied", fields);
     }
 
     /// Records how it ended, and returns the head of the chain: whoever keeps it can prove later that the log was cut.
-    pub(crate) fn end(mut self, error_type: Option<&str>) -> Option<Head> {
-        self.finish(error_type)
-    }
-
-    fn finish(&mut self, error_type: Option<&str>) -> Option<Head> {
+    pub(crate) async fn end(mut self, error_type: Option<&str>) -> Option<Head> {
         self.ended = true;
         if !self.audit.is_on() {
             return None;
         }
+        self.audit.record("tool.result", self.result(error_type)).await.unwrap_or_else(|error| {
+            log::warn(&format!("tool.result is not on record yet: {error:#}"));
+            None
+        })
+    }
+
+    fn result(&self, error_type: Option<&str>) -> Value {
         let [denials, not_recorded] = self.denials.totals();
-        let fields = json!({
+        json!({
             "call": self.id, "gen_ai.tool.name": self.tool, "error.type": error_type,
             "denials": denials, "denials_not_recorded": not_recorded,
             "duration_ms": self.started.elapsed().as_micros() as f64 / 1000.0,
-        });
-        self.audit.record("tool.result", fields).unwrap_or_else(|error| {
-            log::warn(&format!("a result is not on record: {error:#}"));
-            None
         })
     }
 }
 
 impl Drop for CallRecord<'_> {
     fn drop(&mut self) {
-        if !self.ended {
-            self.finish(Some("cancelled"));
+        if !self.ended && self.audit.is_on() {
+            self.audit.record_at_once("tool.result", self.result(Some("cancelled")));
         }
     }
 }

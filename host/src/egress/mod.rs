@@ -178,7 +178,7 @@ impl Egress {
         let _running = wait.place(&self.running).await.map_err(closed)?;
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let origin = &self.grants.base_url.origin;
-        let recorded = Recorded::announce(&self.audit, call, number, &request, origin, &permit)?;
+        let recorded = Recorded::announce(&self.audit, call, number, &request, origin, &permit).await?;
         match self.send_and_receive(call, request).await {
             Ok((received, response)) => {
                 log::debug(|| format!("{}: {permit}: {} from {}", call.tool, received.status, received.address));

@@ -67,7 +67,7 @@ impl<'a> Recorded<'a> {
     /// # Errors
     ///
     /// A denial when that cannot be written: what is not on record does not leave.
-    pub(super) fn announce(
+    pub(super) async fn announce(
         audit: &'a Audit,
         call: &'a CallContext,
         number: u64,
@@ -91,7 +91,7 @@ impl<'a> Recorded<'a> {
             "http.request.body.size": body.len(), "body.sha256": (!body.is_empty()).then(|| sha256(body)),
             "key": key,
         });
-        match audit.record("egress.intent", fields) {
+        match audit.record("egress.intent", fields).await {
             Ok(_) => Ok(recorded()),
             Err(error) => {
                 log::warn(&format!("{}: {error:#}", call.tool));
@@ -126,9 +126,7 @@ impl<'a> Recorded<'a> {
         fields["egress"] = self.number.into();
         fields["gen_ai.tool.name"] = self.call.tool.as_str().into();
         fields["duration_ms"] = (self.started.elapsed().as_micros() as f64 / 1000.0).into();
-        if let Err(error) = self.audit.record("egress.outcome", fields) {
-            log::warn(&format!("an answer is not on record: {error:#}"));
-        }
+        self.audit.record_at_once("egress.outcome", fields);
     }
 }
 
@@ -147,7 +145,5 @@ pub(super) fn denied(audit: &Audit, call: &CallContext, line: &Line, denial: &De
         "reason": denial.reason, "http.request.method": line.method, "url.scheme": line.scheme,
         "server.address": line.host, "server.port": line.port, "url.path": line.path,
     });
-    if let Err(error) = audit.record("denied", fields) {
-        log::warn(&format!("a denial is not on record: {error:#}"));
-    }
+    audit.record_at_once("denied", fields);
 }

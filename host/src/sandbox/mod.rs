@@ -146,7 +146,7 @@ impl Sandbox {
 
     /// Ends the record of this session.
     pub(crate) fn end(&self) {
-        if let Err(error) = self.egress.audit().record("session.end", Value::Null) {
+        if let Err(error) = self.egress.audit().record_of_session("session.end", Value::Null) {
             log::warn(&format!("the end of the session is not on record: {error:#}"));
         }
     }
@@ -195,7 +195,7 @@ impl Sandbox {
     ) -> (Outcome, Option<Head>) {
         let id = self.pulse.count();
         let is_parameter = |name: &str| tool.parameters().any(|(parameter, _)| parameter == name);
-        let record = match CallRecord::begin(self.egress.audit(), id, &tool.name, &arguments, is_parameter) {
+        let record = match CallRecord::begin(self.egress.audit(), id, &tool.name, &arguments, is_parameter).await {
             Ok(record) => record,
             Err(error) => {
                 let reason = format!("{error}. What is not on record is not done: only the operator can change that");
@@ -208,7 +208,7 @@ impl Sandbox {
         if let (Some(limit), Outcome::Failure(reason)) = (limit, &outcome) {
             record.denied(limit, reason);
         }
-        let head = record.end(error_type);
+        let head = record.end(error_type).await;
         (outcome, head)
     }
 

@@ -1,11 +1,13 @@
 //! The file: records appended under a lock, each with the hash of the line before it.
 
+use std::error::Error;
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
 mod line;
@@ -19,12 +21,20 @@ use crate::digest::hexadecimal;
 pub(super) use segment::identity;
 use segment::{Segment, object};
 
-/// How long to wait for another process that writes a record: it takes far less than a millisecond, or as long as a slow
-/// disk needs with `--audit-sync`. Whoever holds the file longer was stopped, and would stop everybody else.
-const LOCK_WITHIN: Duration = Duration::from_secs(3);
-
-/// How often to look meanwhile: about as long as a record takes.
+/// How often to look while another process has the file: about as long as a record takes.
 const LOCK_EVERY: Duration = Duration::from_micros(50);
+
+/// Another process has the file locked, and had it for as long as there was time to wait.
+#[derive(Debug)]
+pub(super) struct Busy;
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("another process has held it all the time")
+    }
+}
+
+impl Error for Busy {}
 
 /// A log that is open for appending.
 pub(super) struct Log {
@@ -39,7 +49,7 @@ impl Log {
     pub(super) fn open(path: &Path, sync: bool, most_bytes: u64) -> Result<Self> {
         let segment = Segment::open(path, sync)?;
         let mut log = Self { path: path.to_owned(), segment, sync, most_bytes, chain: String::new() };
-        let opened = log.locked(|log| Ok(log.forget_begun_rotation()?));
+        let opened = log.locked(super::LOCK_WITHIN, |log| Ok(log.forget_begun_rotation()?));
         opened.with_context(|| format!("cannot continue `{}`", path.display()))?;
         if sync {
             log.sync_folder();
@@ -47,9 +57,10 @@ impl Log {
         Ok(log)
     }
 
-    /// Appends one record, whole or not at all.
-    pub(super) fn append(&mut self, record: &Map<String, Value>) -> Result<Head> {
-        self.locked(|log| {
+    /// Appends one record, whole or not at all. Blocks while another process has the file, for at most `wait`; then it
+    /// is [`Busy`].
+    pub(super) fn append(&mut self, record: &Map<String, Value>, wait: Duration) -> Result<Head> {
+        self.locked(wait, |log| {
             if log.segment.size > log.most_bytes {
                 log.rotate()?;
             }
@@ -60,9 +71,9 @@ impl Log {
 
     /// Runs with the file locked against other processes, and with what they appended taken in. The file that is locked
     /// is the one that the path names.
-    fn locked<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    fn locked<T>(&mut self, wait: Duration, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         loop {
-            lock(&self.segment.file)?;
+            lock(&self.segment.file, wait)?;
             let named = fs::metadata(&self.path).context("it is gone");
             match named {
                 Ok(named) if self.segment.is(&named) => {
@@ -181,14 +192,14 @@ impl Log {
     }
 }
 
-/// Locks a file, and waits for that as long as anybody may need for a record.
-fn lock(file: &File) -> Result<()> {
+/// Locks a file, and waits for that.
+fn lock(file: &File, wait: Duration) -> Result<()> {
     let since = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_WITHIN => std::thread::sleep(LOCK_EVERY),
-            Err(TryLockError::WouldBlock) => bail!("another process has held it for {LOCK_WITHIN:?}"),
+            Err(TryLockError::WouldBlock) if since.elapsed() < wait => std::thread::sleep(LOCK_EVERY),
+            Err(TryLockError::WouldBlock) => return Err(Busy.into()),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
     }
