@@ -14,6 +14,8 @@ mod parent;
 mod progress;
 mod schema;
 mod silent_client;
+#[cfg(target_os = "linux")]
+mod wakeups;
 
 use reference_gateway::{Fault, Gateway, NewMapping, What, When};
 use serde_json::{Value, json};

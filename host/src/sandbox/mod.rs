@@ -30,6 +30,7 @@ use crate::secret::SecretValue;
 pub(crate) use imports::is_offered;
 
 use clock::EpochClock;
+use pool::drop_later;
 use pulse::Pulse;
 use state::State;
 
@@ -84,14 +85,6 @@ struct Ended {
     error_type: Option<&'static str>,
     /// The limit that ended it.
     limit: Option<&'static str>,
-}
-
-/// Drops a finished instance, and gives its place free, when there is nothing else to do: its answer is written then.
-fn drop_later(instance: impl Send + 'static) {
-    tokio::spawn(async move {
-        tokio::task::yield_now().await;
-        drop(instance);
-    });
 }
 
 /// Why a call has no result of its own.

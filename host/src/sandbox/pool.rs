@@ -38,3 +38,61 @@ pub(super) fn engine(limits: &Limits, for_embedded: bool) -> Result<Engine> {
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Ok(Engine::new(&config)?)
 }
+
+/// Drops a finished instance, and gives its place free, when there is nothing else to do: its answer is written then.
+pub(super) fn drop_later(instance: impl Send + 'static) {
+    tokio::spawn(async move {
+        tokio::task::yield_now().await;
+        drop(instance);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::mpsc;
+
+    use super::drop_later;
+
+    type Order = Arc<Mutex<Vec<&'static str>>>;
+
+    /// An instance that says when it is dropped.
+    struct Instance(Order);
+
+    impl Drop for Instance {
+        fn drop(&mut self) {
+            self.0.lock().unwrap().push("dropped");
+        }
+    }
+
+    /// Hands an answer on, through as many tasks as there are between a call and the pipe, and more.
+    fn answer(order: &Order) {
+        let (first, mut last) = mpsc::channel(1);
+        for _ in 0..8 {
+            let (sender, receiver) = mpsc::channel(1);
+            let mut before = std::mem::replace(&mut last, receiver);
+            tokio::spawn(async move { sender.send(before.recv().await.unwrap()).await.unwrap() });
+        }
+        let order = order.clone();
+        tokio::spawn(async move {
+            let answer = last.recv().await.unwrap();
+            order.lock().unwrap().push(answer);
+        });
+        first.try_send("answered").unwrap();
+    }
+
+    #[test]
+    fn an_instance_is_dropped_after_its_answer_was_handed_on_to_the_pipe() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let order = Order::default();
+        runtime.block_on(async {
+            drop_later(Instance(order.clone()));
+            answer(&order);
+            while order.lock().unwrap().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert_eq!(*order.lock().unwrap(), ["answered", "dropped"]);
+    }
+}
