@@ -1,7 +1,7 @@
 //! The log when it cannot be written, and when the server is killed.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reference_gateway::{Fault, Gateway, What, When};
 use serde_json::json;
@@ -121,6 +121,26 @@ fn what_ends_while_another_process_holds_the_log_is_on_record_once_it_can_be() {
     ends.sort_unstable();
     assert_eq!(ends, [Some("abandoned"), Some("abandoned"), Some("cancelled")]);
     assert!(records[before..before + 3].iter().all(|record| record["happened"].is_string()));
+}
+
+#[test]
+fn a_log_that_another_process_holds_keeps_nobody_from_ending() {
+    let gateway = Gateway::start();
+    gateway.fault(Fault::new(When::any().times(2), What::Silence));
+    let start = recorded(&gateway);
+    let mut client = start.connect(Era::Legacy);
+    let call = client.request("tools/call", json!({ "name": "list_models", "arguments": {} }));
+    client.server.send(&call);
+    gateway.wait_until("the call is under way", |gateway| gateway.requests().len() == 2);
+
+    let held = fs::File::open(client.server.path("audit.jsonl")).unwrap();
+    held.lock().unwrap();
+    let since = Instant::now();
+    client.server.close_stdin();
+    client.server.wait();
+
+    assert!(since.elapsed() < Duration::from_secs(2), "it took {:?}", since.elapsed());
+    client.server.wait_for_stderr("the end of the session is not on record");
 }
 
 #[test]

@@ -61,8 +61,8 @@ const MOST_HELD: usize = 1024;
 /// disk needs with `--audit-sync`. Whoever holds the file longer was stopped, and would stop everybody else.
 const LOCK_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long to wait for it at the end of a session: the client is waiting for the process.
-const LOCK_AT_THE_END: Duration = Duration::from_secs(1);
+/// How long to wait for it at the end of a session, which clients give 2 seconds, and calls in flight have had theirs.
+const LOCK_AT_THE_END: Duration = Duration::from_millis(300);
 
 /// How long to wait for it on the thread that serves everybody. After that the call waits, and looks again this often.
 const LOCK_AT_ONCE: Duration = Duration::from_micros(500);
