@@ -20,6 +20,13 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
+impl Cli {
+    /// Whether it is a server that an MCP client starts.
+    pub(crate) fn serves(&self) -> bool {
+        matches!(self.command, None | Some(Command::Serve))
+    }
+}
+
 const AFTER_HELP: &str = "\
 Environment:
   AIGATEWAY_URL      the gateway's base URL [default: http://localhost:8088]

@@ -4,8 +4,10 @@
 //! instance ([`sandbox`]) → its requests through the one way out ([`egress`]), where [`grants`] decide and [`audit`]
 //! records → typed result → stdout.
 
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::Result;
 use clap::Parser;
@@ -31,7 +33,7 @@ mod text;
 
 use audit::Audit;
 use cli::{Cli, Command, GrantsCommand};
-use config::{AuditLog, Config};
+use config::{AuditLog, Config, Stop};
 use egress::{Egress, SystemResolver};
 use sandbox::Sandbox;
 
@@ -59,12 +61,18 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::Audit { command }) => return commands::audit(command),
         _ => {}
     }
-    let config = Config::load(&cli.options)?;
-    log::init(cli.options.log_level, secret::Scrubber::new(config.secrets.values().cloned()));
     // One thread: calls wait for the network most of the time, and a second thread costs more in hand-overs than it
     // brings.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let code = runtime.block_on(async {
+        let config = match &cli.options.api_key_command {
+            None => Config::load(&cli.options, &Stop::default())?,
+            Some(_) => match load_while_wanted(cli).await? {
+                Some(config) => config,
+                None => return Ok(if cli.serves() { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+            },
+        };
+        log::init(cli.options.log_level, secret::Scrubber::new(config.secrets.values().cloned()));
         match &cli.command {
             None | Some(Command::Serve) => commands::serve(config).await,
             Some(Command::Tools { json }) => commands::tools(&sandbox(config)?, *json),
@@ -82,6 +90,24 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     // A call that is still blocked somewhere does not keep the process.
     runtime.shutdown_background();
     code
+}
+
+/// Loads the configuration while a command is asked for the key, which may take as long as a person does. None if the
+/// process is told to stop meanwhile, or its client goes.
+async fn load_while_wanted(cli: &Cli) -> Result<Option<Config>> {
+    let (options, stop) = (cli.options.clone(), Arc::new(Stop::default()));
+    let stopped = stop.clone();
+    let mut loading = pin!(async { tokio::task::spawn_blocking(move || Config::load(&options, &stopped)).await });
+    tokio::select! {
+        // Whoever sees the command run finds the signals watched.
+        biased;
+        () = signals::told_to_stop() => {}
+        () = mcp::client_gone(), if cli.serves() => {}
+        config = &mut loading => return config?.map(Some),
+    }
+    stop.store(true, Ordering::Relaxed);
+    _ = loading.await;
+    Ok(None)
 }
 
 /// The sandbox that a configuration describes, with what it is put on record.

@@ -5,10 +5,10 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use reference_gateway::{Fault, Gateway, What, When};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 
-use super::{LEGACY, MODERN, ask, call, opened, opened_with, request, sign_of_life, start_call, update};
+use super::{LEGACY, MODERN, VERSIONS, ask, call, opened, opened_with, request, sign_of_life, start_call, update};
 use crate::support::{PATIENCE, Server, Start, initialize};
 
 /// How soon the process has to end.
@@ -53,6 +53,39 @@ pub(super) fn assert_child_ends(child: &mut Child, since: Instant) -> Vec<u8> {
 /// Ends a server in one of the ways in which clients do.
 const ENDS: [fn(&Server); 3] =
     [Server::close_stdin, |server| signal(server.id(), Signal::INT), |server| signal(server.id(), Signal::TERM)];
+
+#[test]
+fn a_server_that_waits_for_its_key_ends_with_the_command_as_soon_as_nobody_wants_it() {
+    for end in ENDS {
+        let start = Start::bare().file("ask", "echo $$ > asked; exec sleep 60").args(["--api-key-command", "sh ask"]);
+        let server = start.serve();
+        let asked = || std::fs::read_to_string(server.path("asked")).unwrap_or_default();
+        let patience = Instant::now() + PATIENCE;
+        while !asked().ends_with('\n') {
+            assert!(Instant::now() < patience, "nobody is asked for the key");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+
+        let since = Instant::now();
+        end(&server);
+
+        assert_ends(&server, since);
+        let command = asked().trim().parse().ok().and_then(Pid::from_raw).expect("a process id");
+        assert!(test_kill_process(command).is_err(), "nobody ends the command");
+    }
+}
+
+#[test]
+fn what_was_sent_before_the_key_was_there_is_answered_even_if_the_input_has_ended() {
+    let command = "sh -c 'sleep 0.4; echo ak_0123456789ab0123456789ab0123456789ab0123456789ab'";
+    for version in VERSIONS {
+        let server = Start::bare().args(["--api-key-command", command]).serve();
+        server.send(&request(version, 1, if version == MODERN { "server/discover" } else { "ping" }, json!({})));
+        server.close_stdin();
+        assert_eq!(server.receive()["id"], 1);
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
 
 #[test]
 fn an_idle_server_ends_at_once() {

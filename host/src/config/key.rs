@@ -3,11 +3,12 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::read_text;
+use super::{Stop, read_text};
 use crate::cli::Options;
 use crate::secret::SecretValue;
 
@@ -15,14 +16,17 @@ use crate::secret::SecretValue;
 /// meanwhile.
 const COMMAND_SECONDS: u64 = 10;
 
+/// How often it is looked whether anybody still wants the key.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// The most that a key command may print.
 const MOST_OUTPUT: u64 = 4096;
 
 /// The key that a flag names, if one does.
-pub(super) fn by_flag(options: &Options) -> Result<Option<SecretValue>> {
+pub(super) fn by_flag(options: &Options, stop: &Stop) -> Result<Option<SecretValue>> {
     match (&options.api_key_file, &options.api_key_command) {
         (Some(file), _) => from_file(file).context("--api-key-file").map(Some),
-        (None, Some(command)) => from_command(command).context("--api-key-command").map(Some),
+        (None, Some(command)) => from_command(command, stop).context("--api-key-command").map(Some),
         (None, None) => Ok(None),
     }
 }
@@ -49,7 +53,7 @@ fn ensure_private(_file: &Path) -> Result<()> {
 }
 
 /// Runs a command without a shell, and takes the one line that it prints.
-fn from_command(command: &str) -> Result<SecretValue> {
+fn from_command(command: &str, stop: &Stop) -> Result<SecretValue> {
     let words = shlex::split(command).filter(|words| !words.is_empty());
     let words = words.with_context(|| format!("`{command}` is not a command: a quote is open, or it is empty"))?;
     let name = &words[0];
@@ -59,13 +63,15 @@ fn from_command(command: &str) -> Result<SecretValue> {
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run `{name}`"))?;
-    let output = wait(&mut child).with_context(|| format!("`{name}`"));
+    let output = wait(&mut child, stop).with_context(|| format!("`{name}`"));
     _ = child.kill();
     _ = child.wait();
     SecretValue::parse(&output?).with_context(|| format!("what `{name}` printed is not a usable key"))
 }
 
-fn wait(child: &mut Child) -> Result<String> {
+/// Waits for what it prints and for its end.
+fn wait(child: &mut Child, stop: &Stop) -> Result<String> {
+    let deadline = Instant::now() + Duration::from_secs(COMMAND_SECONDS);
     let stdout = child.stdout.take().context("it has no output")?;
     let (sender, output) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -73,19 +79,29 @@ fn wait(child: &mut Child) -> Result<String> {
         let read = stdout.take(MOST_OUTPUT + 1).read_to_string(&mut text);
         _ = sender.send(read.map(|_| text));
     });
-    let deadline = Instant::now() + Duration::from_secs(COMMAND_SECONDS);
-    let Ok(output) = output.recv_timeout(Duration::from_secs(COMMAND_SECONDS)) else {
-        bail!("it did not end within {COMMAND_SECONDS} seconds");
-    };
-    let output = output.context("its output is not text")?;
+    let output = in_time(stop, deadline, || output.recv_timeout(LOOK).ok())?.context("its output is not text")?;
     ensure!(output.len() as u64 <= MOST_OUTPUT, "it printed more than {MOST_OUTPUT} bytes, which is no key");
     // Its output has ended, so it is about to.
-    loop {
-        match child.try_wait()? {
-            Some(status) if status.success() => return Ok(output),
-            Some(status) => bail!("it failed ({status})"),
-            None if Instant::now() > deadline => bail!("it did not end within {COMMAND_SECONDS} seconds"),
-            None => std::thread::sleep(Duration::from_millis(5)),
+    let ended = in_time(stop, deadline, || match child.try_wait() {
+        Ok(None) => {
+            std::thread::sleep(Duration::from_millis(5));
+            None
         }
+        ended => ended.transpose(),
+    })?;
+    match ended? {
+        status if status.success() => Ok(output),
+        status => bail!("it failed ({status})"),
+    }
+}
+
+/// Looks until there is something, while there is time, and somebody wants the key.
+fn in_time<T>(stop: &Stop, deadline: Instant, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+    loop {
+        if let Some(found) = look() {
+            return Ok(found);
+        }
+        ensure!(!stop.load(Ordering::Relaxed), "nobody waits for it any more");
+        ensure!(Instant::now() < deadline, "it did not end within {COMMAND_SECONDS} seconds");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 
@@ -36,6 +37,9 @@ pub(crate) struct Config {
     /// Whether a component under evaluation may make requests that no rule allows.
     pub(crate) observe: bool,
 }
+
+/// Set when nobody waits for the configuration any more.
+pub(crate) type Stop = AtomicBool;
 
 /// The audit log, as it is configured.
 pub(crate) struct AuditLog {
@@ -75,19 +79,19 @@ struct Variables {
 }
 
 impl Config {
-    /// Reads and checks the whole configuration.
+    /// Reads and checks the whole configuration. A command that is asked for the key is ended when `stop` is set.
     ///
     /// # Errors
     ///
     /// What is wrong with it, with the name of the variable, flag or file, and what it should look like.
-    pub(crate) fn load(options: &Options) -> Result<Self> {
+    pub(crate) fn load(options: &Options, stop: &Stop) -> Result<Self> {
         // The command line's definition says so, too, but not for flags on both sides of a command.
         if options.observe && (options.read_only || options.lock.is_some()) {
             bail!("--observe lets more through than is granted: it cannot be used with --read-only or --lock");
         }
         let variables = Variables::load(options)?;
         let file = read_grants(options)?;
-        let secrets = read_secrets(options, &variables, file.secrets())?;
+        let secrets = read_secrets(options, &variables, file.secrets(), stop)?;
         let foreign_key = secrets.values().any(|(_, source)| *source == Source::Operator);
         let variable = file.variable().map(str::to_owned);
         if options.url.is_some() && variable.is_none() {
@@ -180,8 +184,9 @@ fn read_secrets(
     options: &Options,
     variables: &Variables,
     granted: &[Secret],
+    stop: &Stop,
 ) -> Result<HashMap<String, (SecretValue, Source)>> {
-    let by_flag = key::by_flag(options)?;
+    let by_flag = key::by_flag(options, stop)?;
     let mut secrets = HashMap::new();
     match (by_flag, granted) {
         (None, _) => {}

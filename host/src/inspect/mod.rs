@@ -22,7 +22,7 @@ mod verify;
 use crate::cli::{Inspect, Options};
 use crate::commands;
 use crate::component::{EMBEDDED, read_component};
-use crate::config::Config;
+use crate::config::{Config, Stop};
 use crate::egress::{Egress, SystemResolver};
 use crate::grants::Grants;
 use crate::log;
@@ -81,7 +81,7 @@ fn configuration(options: &Options, file: Option<&Path>) -> Result<Option<Config
         return Ok(None);
     }
     let options = Options { component: file.map(PathBuf::from), ..options.clone() };
-    let config = Config::load(&options)?;
+    let config = Config::load(&options, &Stop::default())?;
     log::init(options.log_level, Scrubber::new(config.secrets.values().cloned()));
     Ok(Some(config))
 }

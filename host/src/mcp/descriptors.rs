@@ -63,3 +63,14 @@ pub(super) fn stdin_is_abandoned() -> bool {
 pub(super) fn stdin_is_abandoned() -> bool {
     false
 }
+
+/// Whether nobody can write to stdin any more, and there is nothing left in it.
+#[cfg(unix)]
+pub(super) fn stdin_has_ended() -> bool {
+    stdin_is_abandoned() && rustix::io::ioctl_fionread(rustix::stdio::stdin()).is_ok_and(|left| left == 0)
+}
+
+#[cfg(not(unix))]
+pub(super) fn stdin_has_ended() -> bool {
+    false
+}

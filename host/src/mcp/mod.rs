@@ -25,6 +25,9 @@ use transport::Ending;
 /// How long the last answers may take to be written once the calls are over.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// How often it is looked whether the client is still there while nothing is read.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Serves until the input ends, the output is closed, or the process is told to stop.
 ///
 /// # Errors
@@ -55,6 +58,13 @@ pub(crate) async fn serve(server: Server) -> Result<()> {
     // The writer ends once everything is written, or after the line that it is at.
     _ = tokio::time::timeout(LAST_WORDS, written).await;
     Ok(())
+}
+
+/// Waits until the client is gone before it has sent anything.
+pub(crate) async fn client_gone() {
+    while !descriptors::stdin_has_ended() {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Elsewhere than on Linux, threads read and write.

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::LOOK;
 use super::answer::{message_to_line, to_line};
 use super::descriptors;
 use super::in_flight::InFlight;
@@ -34,9 +35,6 @@ const MOST_BYTES_IN_FLIGHT: usize = 32 << 20;
 
 /// How long calls in flight may go on after the input ended. Clients kill a server that takes longer than 2 seconds.
 const GRACE: Duration = Duration::from_millis(1300);
-
-/// How often it is looked whether a client that does not read its answers is still there.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// How a session ends.
 #[derive(Clone, Default)]
