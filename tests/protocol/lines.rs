@@ -99,11 +99,11 @@ fn what_is_json_and_no_message_is_an_invalid_request() {
 #[test]
 fn an_id_is_a_string_or_a_whole_number() {
     in_every_version(|server| {
-        for id in ["null", "true", "[1]", "{}"] {
+        for id in ["null", "true", "[1]", "{}", "1.5"] {
             let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
             assert_eq!(refused(server, line.as_bytes(), &Value::Null), -32600, "{id}");
         }
-        for id in [json!(1.5), json!(u64::MAX), json!(1e300)] {
+        for id in [json!(u64::MAX), json!(1e300)] {
             let line = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" }).to_string();
             assert_eq!(refused(server, line.as_bytes(), &id), -32600, "{id}");
         }

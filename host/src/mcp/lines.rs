@@ -137,9 +137,10 @@ pub(super) fn id_in(message: impl Read) -> Option<Value> {
     id.filter(is_id)
 }
 
-/// Whether this can be the id of a request: then it is what an answer to it has to bear.
+/// Whether this can be the id of a request, in some size: then it is what an answer to it has to bear. No version has
+/// one with a fraction, in a request or in an answer.
 pub(super) fn is_id(value: &Value) -> bool {
-    value.is_string() || value.is_number()
+    value.is_string() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
 }
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ export class Child {
   #waiting = new Map();
   #seen;
 
-  /** Starts it. Every line that it writes is shown to `seen` first. */
+  /** Starts it: a program, or a list of one and its arguments. Every line that it writes is shown to `seen` first. */
   constructor(command, env, seen = () => {}) {
-    this.#process = spawn(command, { env, stdio: ['pipe', 'pipe', 'ignore'] });
+    const [program, ...args] = [command].flat();
+    this.#process = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'ignore'] });
     this.#seen = seen;
     this.#process.stdin.on('error', () => {});
     this.ended = once(this.#process, 'close');
@@ -26,8 +27,9 @@ export class Child {
     this.sendText(JSON.stringify(message));
   }
 
+  /** Sends a line: text or bytes. */
   sendText(line) {
-    this.#process.stdin.write(`${line}\n`);
+    this.#process.stdin.write(Buffer.concat([Buffer.from(line), Buffer.from('\n')]));
   }
 
   /** Sends a request, and gives what is said about it, its answer last. */
@@ -56,13 +58,13 @@ export class Child {
     this.#waiting.delete(JSON.stringify(requestId));
   }
 
-  /** Ends its input, and waits for its end; one that takes too long is killed, and that is an error. */
-  async end() {
+  /** Ends its input, and waits for its end with this code; one that takes too long is killed, and that is an error. */
+  async end(expected = 0) {
     this.#process.stdin.end();
     const late = setTimeout(() => this.#process.kill('SIGKILL'), SOON_MS);
     const [code, signal] = await this.ended;
     clearTimeout(late);
-    if (code !== 0) throw new Error(`the server ended with ${code ?? signal}`);
+    if (code !== expected) throw new Error(`the server ended with ${code ?? signal}`);
   }
 
   #hear(line) {

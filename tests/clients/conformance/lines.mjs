@@ -5,6 +5,9 @@
 // The gateway and the key come from AIGATEWAY_URL and AIGATEWAY_API_KEY.
 
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Child } from './child.mjs';
 import { VERSIONS, wrong } from './schemas.mjs';
 
@@ -19,16 +22,16 @@ class Session {
   #methods = new Map();
   #last = 0;
 
-  constructor(version) {
+  constructor(version, command = server, env = {}) {
     this.version = version;
     this.modern = version === MODERN;
-    this.child = new Child(server, { AIGATEWAY_URL, AIGATEWAY_API_KEY }, (line) => this.#see(line));
+    this.child = new Child(command, { AIGATEWAY_URL, AIGATEWAY_API_KEY, ...env }, (line) => this.#see(line));
   }
 
   #see(line) {
     this.lines += 1;
-    const method = this.#methods.get(JSON.stringify(line.id));
-    if (line.id !== undefined && !this.#methods.delete(JSON.stringify(line.id))) this.trouble.push(`nobody asked for ${line.id}`);
+    const method = this.#methods.get(JSON.stringify(line.id))?.shift();
+    if (line.id !== undefined && method === undefined) this.trouble.push(`nobody asked for ${line.id}`);
     this.trouble.push(...wrong(this.version, line, method).map((text) => `${text} in ${JSON.stringify(line).slice(0, 500)}`));
   }
 
@@ -43,9 +46,15 @@ class Session {
     return { jsonrpc: '2.0', id, method, ...(of && { params: of }) };
   }
 
+  /** An answer with this id is to come, to this method. */
+  #expect(id, method) {
+    const key = JSON.stringify(id);
+    this.#methods.set(key, [...(this.#methods.get(key) ?? []), method]);
+  }
+
   /** What is said about a request, its answer last. */
   async all(request) {
-    this.#methods.set(JSON.stringify(request.id), request.method);
+    this.#expect(request.id, request.method);
     const lines = [];
     for await (const line of this.child.ask(request)) lines.push(line);
     return lines;
@@ -59,19 +68,26 @@ class Session {
     return this.ask('tools/call', { name, arguments: args }, id);
   }
 
-  /** The answer to a line that is no request. */
+  /** The answer to a line that is no request: text or bytes. */
   async refused(text, id) {
     const before = this.lines;
-    if (id !== undefined) this.#methods.set(JSON.stringify(id), 'unreadable');
+    if (id !== undefined) this.#expect(id, 'unreadable');
     this.child.sendText(text);
     // Lines are answered in their order: the answer to this one comes before that to the next.
     await this.signOfLife();
-    assert.equal(this.lines, before + 2, `${text} is answered once`);
+    assert.equal(this.lines, before + 2, `${text.slice(0, 100)} is answered once`);
+  }
+
+  /** A request that comes a second time before its answer. */
+  async twice(request) {
+    for (const method of [request.method, request.method]) this.#expect(request.id, method);
+    this.child.sendText([request, request].map((message) => JSON.stringify(message)).join('\n'));
+    while (this.#methods.get(JSON.stringify(request.id)).length) await this.signOfLife();
   }
 
   /** A request that is taken back at once. Its answer may be on the way already. */
   cancelled(request) {
-    this.#methods.set(JSON.stringify(request.id), request.method);
+    this.#expect(request.id, request.method);
     this.child.send(request);
     this.child.cancel(request.id);
   }
@@ -96,16 +112,31 @@ async function error(code, asked) {
   assert.equal(answer.error?.code, code, JSON.stringify(answer));
 }
 
+/** Opens a session as its version does, and gives the version that was agreed on. */
+async function opened(session, protocolVersion = session.version) {
+  if (session.modern) {
+    const { result } = await session.ask('server/discover');
+    return result.supportedVersions.find((version) => version === protocolVersion);
+  }
+  const client = { capabilities: {}, clientInfo: { name: 'lines', version: '1' } };
+  const { result } = await session.ask('initialize', { protocolVersion, ...client }, 'open');
+  session.child.send({ jsonrpc: '2.0', method: 'notifications/initialized' });
+  return result.protocolVersion;
+}
+
+/** Runs in a session of its own, and ends that with this code. */
+async function apart(session, run, code = 0) {
+  try {
+    await run(session);
+  } finally {
+    await session.child.end(code);
+  }
+  assert.deepEqual(session.trouble, []);
+}
+
 const checks = {
   'opening': async (session) => {
-    if (session.modern) {
-      const { result } = await session.ask('server/discover');
-      return assert.ok(result.supportedVersions.includes(session.version));
-    }
-    const client = { capabilities: {}, clientInfo: { name: 'lines', version: '1' } };
-    const { result } = await session.ask('initialize', { protocolVersion: session.version, ...client }, 'open');
-    assert.equal(result.protocolVersion, session.version);
-    return session.child.send({ jsonrpc: '2.0', method: 'notifications/initialized' });
+    assert.equal(await opened(session), session.version);
   },
   'ping': async (session) => {
     if (session.modern) return error(-32601, session.ask('ping'));
@@ -147,6 +178,49 @@ const checks = {
     for (const text of ['nonsense', '[]', '5', '{"jsonrpc":"2.0","id":null,"method":"ping"}']) await session.refused(text);
     await session.refused('{"jsonrpc":"1.0","id":"old","method":"ping"}', 'old');
     await session.refused('{"jsonrpc":"2.0","id":"broken","method":"ping","params":{', 'broken');
+    await session.refused(Buffer.from([0x22, 0xff, 0x22]));
+  },
+  'ids that are none, or taken': async (session) => {
+    for (const id of [1.5, true, [1], {}]) await session.refused(JSON.stringify({ jsonrpc: '2.0', id, method: 'ping' }));
+    await session.refused('{"jsonrpc":"2.0","id":1e300,"method":"ping"}', 1e300);
+    await session.twice(session.request('tools/call', { name: 'list_models', arguments: {} }, 'twice'));
+  },
+  'a line over 16 MiB': async (session) => {
+    const params = 'x'.repeat(16 << 20);
+    await session.refused(params.concat('x'));
+    await session.refused(JSON.stringify({ jsonrpc: '2.0', id: 'long', method: 'ping', params }), 'long');
+  },
+  'a request that comes too early': async ({ version, modern }) => {
+    await apart(new Session(version), async (session) => {
+      await error(-32602, session.all({ jsonrpc: '2.0', id: 1, method: 'tools/list' }).then((lines) => lines.at(-1)));
+      const meta = { 'io.modelcontextprotocol/protocolVersion': MODERN };
+      const without = { jsonrpc: '2.0', id: 2, method: 'tools/list', params: { _meta: meta } };
+      if (modern) await error(-32602, session.all(without).then((lines) => lines.at(-1)));
+    });
+  },
+  'another version is offered': async ({ version, modern }) => {
+    if (modern) return;
+    await apart(new Session('2025-11-25'), async (session) => {
+      assert.equal(await opened(session, version === '2025-11-25' ? '1999-01-01' : `${version}-draft`), '2025-11-25');
+    });
+  },
+  'a result with the head of the audit log': async ({ version }) => {
+    const folder = await mkdtemp(join(tmpdir(), 'lines-'));
+    await apart(new Session(version, server, { AIGATEWAY_AUDIT_LOG: join(folder, 'audit.jsonl') }), async (session) => {
+      await opened(session);
+      const { result } = await session.call('list_models', {});
+      assert.match(result._meta['aigateway-mcp/audit-head'].sha256, /^[0-9a-f]{64}$/);
+    });
+    await rm(folder, { recursive: true });
+  },
+  // A pool of instances is reserved at the start: address space that is never used.
+  'no tools, because they cannot be loaded': ({ version }) => {
+    const short = ['sh', '-c', 'ulimit -v 4000000; exec "$0"', server];
+    return apart(new Session(version, short), async (session) => {
+      await opened(session);
+      await error(-32603, session.ask('tools/list'));
+      await error(-32603, session.call('list_models', {}));
+    }, 1);
   },
   'progress': async (session) => {
     for (const progressToken of ['a token', 7]) {

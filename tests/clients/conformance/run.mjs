@@ -85,7 +85,9 @@ async function check(version) {
   const { url, close } = await bridge(server, env);
   const found = await run(url, version);
   await close();
-  for (const scenario of await scenarios(version)) {
+  const known = await scenarios(version);
+  report(`${version}: the suite ran`, known.length && found.size ? undefined : 'it lists nothing, or has found nothing');
+  for (const scenario of known) {
     const checks = found.get(scenario);
     if (!listed.has(scenario)) {
       report(`${version} ${scenario}`, trouble(scenario, checks, listed));
