@@ -1,6 +1,6 @@
 //! What the egress knows of the call that a request belongs to.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -33,6 +33,8 @@ pub(crate) struct CallContext {
     pub(crate) scrubber: Scrubber,
     /// Requests tried so far, denied ones included: to be asked is work too.
     pub(super) tried: AtomicUsize,
+    /// Whether it met a kept connection that was broken: the others may be, and it trusts none of them any more.
+    pub(super) distrusts_kept: AtomicBool,
     /// What is counted while it runs.
     pub(super) counters: Counters,
     /// What was denied last.
@@ -52,7 +54,8 @@ impl CallContext {
     pub(crate) fn new(id: u64, tool: &str, placeholders: Vec<Placeholder>, counters: Counters) -> Self {
         let scrubber = Scrubber::new(placeholders.iter().filter_map(|placeholder| placeholder.secret.clone()));
         let (tool, tried, last_denial) = (tool.to_owned(), AtomicUsize::new(0), Mutex::default());
-        Self { id, tool, placeholders, scrubber, tried, counters, last_denial }
+        let distrusts_kept = AtomicBool::new(false);
+        Self { id, tool, placeholders, scrubber, tried, distrusts_kept, counters, last_denial }
     }
 
     /// What was denied last in this call.

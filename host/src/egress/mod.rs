@@ -276,7 +276,7 @@ impl Egress {
     /// Sends the request.
     ///
     /// A read takes a connection that was kept, where there is one. The other side may have closed that meanwhile: it is
-    /// then sent anew, over a new one; it changes nothing. A write is sent once, and over a new connection: whether it was
+    /// then sent anew, over a new one, like all others of this call; it changes nothing. A write is sent once, and over a new connection: whether it was
     /// done is never in doubt because an old one ended.
     async fn exchange(
         &self,
@@ -285,8 +285,8 @@ impl Egress {
     ) -> Result<(Connection, Response<Incoming>), Failure> {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let mut connection = match is_read {
-            true => self.connector.connect().await?,
-            false => self.connector.connect_anew(false).await?,
+            true if !call.distrusts_kept.load(Ordering::Relaxed) => self.connector.connect().await?,
+            for_reads => self.connector.connect_anew(for_reads).await?,
         };
         loop {
             let outgoing = headers::with_secrets(&request, call).map(Full::new);
@@ -298,6 +298,7 @@ impl Egress {
             if !connection.reused {
                 return Err(answer::failure(&failed.into_error(), &self.grants.limits));
             }
+            call.distrusts_kept.store(true, Ordering::Relaxed);
             connection = self.connector.connect_anew(is_read).await?;
         }
     }
