@@ -18,8 +18,8 @@ use crate::mcp;
 use crate::sandbox::{Outcome, Sandbox};
 use crate::signals;
 
-/// Serves MCP over stdin and stdout.
-pub(crate) async fn serve(config: Config) -> Result<ExitCode> {
+/// Tells what is about to be served.
+pub(crate) fn announce(config: &Config) {
     log::info(&format!("{} starting", env!("CARGO_PKG_VERSION")));
     log::info(&format!("gateway: {}", config.grants.base_url));
     for secret in &config.grants.secrets {
@@ -28,20 +28,24 @@ pub(crate) async fn serve(config: Config) -> Result<ExitCode> {
             None => format!("API key: not configured; set {}, or pass a key with each call", secret.env),
         });
     }
-    if config.is_plain() {
-        let server = mcp::Server::later(|| crate::sandbox(config).map(Arc::new));
-        let offer = server.offer();
-        mcp::serve(server).await?;
-        return Ok(if offer.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
-    }
-    let sandbox = Arc::new(crate::sandbox(config)?);
-    mcp::serve(mcp::Server::new(sandbox.clone())).await?;
-    end(&sandbox);
+}
+
+/// Serves MCP over stdin and stdout, before what is served is loaded.
+pub(crate) async fn serve_at_once(config: Config) -> Result<ExitCode> {
+    let server = mcp::Server::later(|| crate::sandbox(config).map(Arc::new));
+    let offer = server.offer();
+    mcp::serve(server).await?;
+    Ok(if offer.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Serves MCP over stdin and stdout.
+pub(crate) async fn serve(sandbox: Arc<Sandbox>) -> Result<ExitCode> {
+    mcp::serve(mcp::Server::new(sandbox)).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Ends the session on record, and tells what a component that was observed needed.
-fn end(sandbox: &Sandbox) {
+pub(crate) fn end(sandbox: &Sandbox) {
     sandbox.end();
     let Some(observed) = sandbox.observed() else { return };
     let count = observed.let_through();
@@ -86,7 +90,6 @@ pub(crate) async fn call(sandbox: &Sandbox, name: &str, arguments: &[String], js
              look before calling it again."
         )),
     };
-    end(sandbox);
     match outcome {
         Outcome::Answer(answer) => print(&serde_json::to_string_pretty(&serde_json::from_str::<Value>(&answer)?)?),
         Outcome::Failure(text) => {

@@ -64,32 +64,48 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     // One thread: calls wait for the network most of the time, and a second thread costs more in hand-overs than it
     // brings.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let code = runtime.block_on(async {
-        let config = match &cli.options.api_key_command {
-            None => Config::load(&cli.options, &Stop::default())?,
-            Some(_) => match load_while_wanted(cli).await? {
-                Some(config) => config,
-                None => return Ok(if cli.serves() { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-            },
-        };
-        log::init(cli.options.log_level, secret::Scrubber::new(config.secrets.values().cloned()));
-        match &cli.command {
-            None | Some(Command::Serve) => commands::serve(config).await,
-            Some(Command::Tools { json }) => commands::tools(&sandbox(config)?, *json),
-            Some(Command::Call { tool, arguments, json }) => {
-                commands::call(&sandbox(config)?, tool, arguments, json.as_deref()).await
-            }
-            Some(Command::Grants { command: Some(GrantsCommand::Explain { tool, method, request_url }) }) => {
-                commands::explain(&config, tool.as_deref(), method, request_url)
-            }
-            Some(Command::Grants { .. }) => commands::grants(&config),
-            // These need no configuration, and were answered above.
-            Some(Command::Component { .. } | Command::Audit { .. } | Command::Inspect(_)) => Ok(ExitCode::SUCCESS),
-        }
-    });
-    // A call that is still blocked somewhere does not keep the process.
+    let mut session = None;
+    let code = runtime.block_on(obey(cli, &mut session));
+    // A call that is still blocked somewhere does not keep the process; what was under way is dropped, and on record.
     runtime.shutdown_background();
+    if let Some(sandbox) = session {
+        commands::end(&sandbox);
+    }
     code
+}
+
+/// Does what needs the configuration. If that opens a session, the sandbox of it remains.
+async fn obey(cli: &Cli, session: &mut Option<Arc<Sandbox>>) -> Result<ExitCode> {
+    let config = match &cli.options.api_key_command {
+        None => Config::load(&cli.options, &Stop::default())?,
+        Some(_) => match load_while_wanted(cli).await? {
+            Some(config) => config,
+            None => return Ok(if cli.serves() { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        },
+    };
+    log::init(cli.options.log_level, secret::Scrubber::new(config.secrets.values().cloned()));
+    let mut open = |config| Ok::<_, anyhow::Error>(session.insert(Arc::new(sandbox(config)?)).clone());
+    match &cli.command {
+        None | Some(Command::Serve) => {
+            commands::announce(&config);
+            if config.is_plain() { commands::serve_at_once(config).await } else { commands::serve(open(config)?).await }
+        }
+        Some(Command::Tools { json }) => {
+            let sandbox = sandbox(config)?;
+            let code = commands::tools(&sandbox, *json);
+            sandbox.end();
+            code
+        }
+        Some(Command::Call { tool, arguments, json }) => {
+            commands::call(&*open(config)?, tool, arguments, json.as_deref()).await
+        }
+        Some(Command::Grants { command: Some(GrantsCommand::Explain { tool, method, request_url }) }) => {
+            commands::explain(&config, tool.as_deref(), method, request_url)
+        }
+        Some(Command::Grants { .. }) => commands::grants(&config),
+        // These need no configuration, and were answered before.
+        Some(Command::Component { .. } | Command::Audit { .. } | Command::Inspect(_)) => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Loads the configuration while a command is asked for the key, which may take as long as a person does. None if the
@@ -117,7 +133,7 @@ fn sandbox(config: Config) -> Result<Sandbox> {
         None => Audit::off(),
     });
     let observe = config.observe.then_some(true);
-    audit.record_of_session(
+    audit.record_at_the_start(
         "session.start",
         json!({ "service.version": env!("CARGO_PKG_VERSION"), "observe": observe }),
     )?;
@@ -138,11 +154,11 @@ fn sandbox(config: Config) -> Result<Sandbox> {
         Ok(sandbox) => sandbox,
         Err(error) => {
             let check = if lock.is_some() { "lock" } else { "import" };
-            audit.record_of_session("denied", json!({ "check": check, "reason": format!("{error:#}") }))?;
+            audit.record_at_the_start("denied", json!({ "check": check, "reason": format!("{error:#}") }))?;
             return Err(error);
         }
     };
-    audit.record_of_session("component.loaded", sandbox.component().clone())?;
-    audit.record_of_session("grants.loaded", json!({ "digest": grants.digest(), "grants": grants.canonical() }))?;
+    audit.record_at_the_start("component.loaded", sandbox.component().clone())?;
+    audit.record_at_the_start("grants.loaded", json!({ "digest": grants.digest(), "grants": grants.canonical() }))?;
     Ok(sandbox)
 }

@@ -5,6 +5,7 @@ mod content;
 mod following;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod held;
 #[cfg(unix)]
 mod killed;
 mod limits;

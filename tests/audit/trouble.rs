@@ -1,7 +1,7 @@
 //! The log when it cannot be written, and when the server is killed.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reference_gateway::{Fault, Gateway, What, When};
 use serde_json::json;
@@ -45,102 +45,6 @@ fn a_request_over_a_kept_connection_is_on_record_before_it_is_sent() {
 
     assert!(answer["result"].to_string().contains("by the check `audit`"), "{answer}");
     assert_eq!((world.granted.requests().len(), world.granted.connections()), (1, 1));
-}
-
-#[test]
-fn a_log_that_another_process_does_not_let_go_denies_and_does_not_hang() {
-    let gateway = Gateway::start();
-    let start = recorded(&gateway);
-    let log = start.path("audit.jsonl");
-    let mut client = start.connect(Era::Legacy);
-    client.call("list_models", json!({})).answer();
-    let requests = gateway.requests().len();
-
-    let held = fs::File::open(&log).unwrap();
-    held.lock().unwrap();
-    client.call("list_models", json!({})).failure();
-    client.server.wait_for_stderr("another process has held it");
-    assert_eq!(gateway.requests().len(), requests);
-    held.unlock().unwrap();
-
-    client.call("list_models", json!({})).answer();
-    assert_eq!(of_type(&records(&log), "denied").len(), 1);
-}
-
-#[test]
-fn a_log_that_another_process_holds_delays_what_goes_on_record_and_nothing_else() {
-    let gateway = Gateway::start();
-    let start = recorded(&gateway);
-    let log = start.path("audit.jsonl");
-    let mut client = start.connect(Era::Legacy);
-    client.call("list_models", json!({})).answer();
-    let requests = gateway.requests().len();
-
-    let held = fs::File::open(&log).unwrap();
-    held.lock().unwrap();
-    let call = client.request("tools/call", json!({ "name": "list_models", "arguments": {} }));
-    let ping = client.request("ping", json!({}));
-    client.server.send(&call);
-    client.server.send(&ping);
-    let pong = client.server.receive();
-    assert_eq!((&pong["id"], &pong["result"]), (&ping["id"], &json!({})));
-    assert_eq!(gateway.requests().len(), requests);
-    held.unlock().unwrap();
-
-    let answer = client.server.receive();
-    assert_eq!((&answer["id"], &answer["result"]["isError"]), (&call["id"], &json!(false)), "{answer}");
-    assert_eq!(of_type(&records(&log), "tool.result").len(), 2);
-}
-
-#[test]
-fn what_ends_while_another_process_holds_the_log_is_on_record_once_it_can_be() {
-    let gateway = Gateway::start();
-    gateway.fault(Fault::new(When::any().times(2), What::Silence));
-    let start = recorded(&gateway);
-    let log = start.path("audit.jsonl");
-    let mut client = start.connect(Era::Legacy);
-    let call = client.request("tools/call", json!({ "name": "list_models", "arguments": {} }));
-    client.server.send(&call);
-    gateway.wait_until("the call is under way", |gateway| gateway.requests().len() == 2);
-    let before = records(&log).len();
-
-    let held = fs::File::open(&log).unwrap();
-    held.lock().unwrap();
-    let cancelled = json!({ "requestId": call["id"] });
-    client.server.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled }));
-    let ping = client.request("ping", json!({}));
-    client.server.send(&ping);
-    assert_eq!(client.server.receive()["id"], ping["id"]);
-    assert_eq!(records(&log).len(), before);
-    held.unlock().unwrap();
-    client.server.close_stdin();
-    client.server.wait();
-
-    let records = records(&log);
-    let mut ends = records[before..before + 3].iter().map(|record| record["error.type"].as_str()).collect::<Vec<_>>();
-    ends.sort_unstable();
-    assert_eq!(ends, [Some("abandoned"), Some("abandoned"), Some("cancelled")]);
-    assert!(records[before..before + 3].iter().all(|record| record["happened"].is_string()));
-}
-
-#[test]
-fn a_log_that_another_process_holds_keeps_nobody_from_ending() {
-    let gateway = Gateway::start();
-    gateway.fault(Fault::new(When::any().times(2), What::Silence));
-    let start = recorded(&gateway);
-    let mut client = start.connect(Era::Legacy);
-    let call = client.request("tools/call", json!({ "name": "list_models", "arguments": {} }));
-    client.server.send(&call);
-    gateway.wait_until("the call is under way", |gateway| gateway.requests().len() == 2);
-
-    let held = fs::File::open(client.server.path("audit.jsonl")).unwrap();
-    held.lock().unwrap();
-    let since = Instant::now();
-    client.server.close_stdin();
-    client.server.wait();
-
-    assert!(since.elapsed() < Duration::from_secs(2), "it took {:?}", since.elapsed());
-    client.server.wait_for_stderr("the end of the session is not on record");
 }
 
 #[test]

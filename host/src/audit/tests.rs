@@ -4,10 +4,11 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::chain::Log;
-use super::{LOCK_WITHIN, Map, Value, Verdict, verify};
+use super::turns::LOCK_WITHIN;
+use super::{Value, Verdict, verify};
 
 const LARGE: u64 = 1 << 30;
 

@@ -143,7 +143,7 @@ impl Egress {
         let limit = Duration::from_secs(self.grants.limits.request_seconds);
         let wait = Wait::new();
         let answer = tokio::time::timeout(limit, self.check_and_send(call, request, &wait)).await;
-        match answer.unwrap_or_else(|_| Err(self.late(wait.took_most_of(limit)).into())) {
+        match answer.unwrap_or_else(|_| Err(self.late(&wait).into())) {
             Ok(response) => Ok(response.map(|body| Full::new(body).map_err(Error::from).boxed_unsync())),
             Err(Failure::Denied(denial)) => Err(self.deny(call, &line(), denial)),
             Err(Failure::Failed(error)) => {
@@ -153,18 +153,21 @@ impl Egress {
         }
     }
 
-    fn late(&self, queued: bool) -> Denial {
+    fn late(&self, wait: &Wait) -> Denial {
         let limits = &self.grants.limits;
         let limit = format!("`request_seconds` = {}", limits.request_seconds);
-        Denial::new(
-            Check::Deadline,
-            match queued {
-                true => {
-                    format!("`concurrent_requests` = {} were under way for most of {limit}", limits.concurrent_requests)
-                }
-                false => format!("no answer within {limit}"),
-            },
-        )
+        if wait.is_for_log() {
+            // It was not sent.
+            let reason = format!("another process kept the audit log from being written within {limit}");
+            return Denial::new(Check::Audit, reason);
+        }
+        let reason = match wait.took_most_of(Duration::from_secs(limits.request_seconds)) {
+            true => {
+                format!("`concurrent_requests` = {} were under way for most of {limit}", limits.concurrent_requests)
+            }
+            false => format!("no answer within {limit}"),
+        };
+        Denial::new(Check::Deadline, reason)
     }
 
     async fn check_and_send(
@@ -178,7 +181,8 @@ impl Egress {
         let _running = wait.place(&self.running).await.map_err(closed)?;
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let origin = &self.grants.base_url.origin;
-        let recorded = Recorded::announce(&self.audit, call, number, &request, origin, &permit).await?;
+        let announced = Recorded::announce(&self.audit, call, number, &request, origin, &permit);
+        let recorded = wait.for_log(announced).await?;
         match self.send_and_receive(call, request).await {
             Ok((received, response)) => {
                 log::debug(|| format!("{}: {permit}: {} from {}", call.tool, received.status, received.address));

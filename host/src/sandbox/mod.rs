@@ -139,9 +139,7 @@ impl Sandbox {
 
     /// Ends the record of this session.
     pub(crate) fn end(&self) {
-        if let Err(error) = self.egress.audit().record_of_session("session.end", Value::Null) {
-            log::warn(&format!("the end of the session is not on record: {error:#}"));
-        }
+        self.egress.audit().end();
     }
 
     /// The tools that are granted something, in the component's order; all of them while it is being observed.

@@ -22,15 +22,15 @@ pub(super) use segment::identity;
 use segment::{Segment, object};
 
 /// How often to look while another process has the file: about as long as a record takes.
-const LOCK_EVERY: Duration = Duration::from_micros(50);
+pub(super) const LOCK_EVERY: Duration = Duration::from_micros(50);
 
-/// Another process has the file locked, and had it for as long as there was time to wait.
+/// Another process has the file locked.
 #[derive(Debug)]
 pub(super) struct Busy;
 
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("another process has held it all the time")
+        f.write_str("another process holds it")
     }
 }
 
@@ -43,14 +43,17 @@ pub(super) struct Log {
     sync: bool,
     most_bytes: u64,
     chain: String,
+    /// Whether the file is locked already, for what comes next.
+    locked_ahead: bool,
 }
 
 impl Log {
     pub(super) fn open(path: &Path, sync: bool, most_bytes: u64) -> Result<Self> {
         let segment = Segment::open(path, sync)?;
-        let mut log = Self { path: path.to_owned(), segment, sync, most_bytes, chain: String::new() };
-        let opened = log.locked(super::LOCK_WITHIN, |log| Ok(log.forget_begun_rotation()?));
-        opened.with_context(|| format!("cannot continue `{}`", path.display()))?;
+        let (path, chain) = (path.to_owned(), String::new());
+        let mut log = Self { path, segment, sync, most_bytes, chain, locked_ahead: false };
+        let opened = log.locked(super::turns::LOCK_WITHIN, |log| Ok(log.forget_begun_rotation()?));
+        opened.with_context(|| format!("cannot continue `{}`", log.path.display()))?;
         if sync {
             log.sync_folder();
         }
@@ -69,11 +72,29 @@ impl Log {
         .with_context(|| format!("the audit log `{}` cannot be written", self.path.display()))
     }
 
+    /// Locks the file for the next record, if no other process has it, and says whether that has it now.
+    pub(super) fn lock_ahead(&mut self) -> Result<bool> {
+        self.locked_ahead = match lock(&self.segment.file, Duration::ZERO) {
+            Err(error) if error.is::<Busy>() => false,
+            locked => locked.map(|()| true)?,
+        };
+        Ok(self.locked_ahead)
+    }
+
+    /// Gives up what [`Self::lock_ahead`] locked.
+    pub(super) fn unlock_ahead(&mut self) {
+        if std::mem::take(&mut self.locked_ahead) {
+            _ = self.segment.file.unlock();
+        }
+    }
+
     /// Runs with the file locked against other processes, and with what they appended taken in. The file that is locked
     /// is the one that the path names.
     fn locked<T>(&mut self, wait: Duration, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         loop {
-            lock(&self.segment.file, wait)?;
+            if !std::mem::take(&mut self.locked_ahead) {
+                lock(&self.segment.file, wait)?;
+            }
             let named = fs::metadata(&self.path).context("it is gone");
             match named {
                 Ok(named) if self.segment.is(&named) => {

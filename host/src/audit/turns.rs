@@ -1,0 +1,190 @@
+//! Who writes next, while another process has the file: one after the other, and everybody else goes on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use super::chain::{Busy, Head, LOCK_EVERY};
+use super::session::{Session, note_the_time, tells_what_happened};
+use crate::log;
+
+/// How long to wait for another process that writes a record: it takes far less than a millisecond, or as long as a slow
+/// disk needs with `--audit-sync`. Whoever holds the file longer was stopped, and would stop everybody else. With several
+/// busy processes a record may wait longer, for as long as this one has its turn now and then.
+pub(super) const LOCK_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long to wait for it at the end of a session, which clients give 2 seconds, and calls in flight have had theirs.
+const LOCK_AT_THE_END: Duration = Duration::from_millis(300);
+
+/// How long what is held waits for the file before it lets others have their turn.
+const HELD_TURN: Duration = Duration::from_millis(100);
+
+/// When to try again to write what is held, if it is not another process that keeps it from being written.
+const HELD_AGAIN: Duration = Duration::from_secs(1);
+
+/// A session whose records are written in turns.
+pub(super) struct Turns {
+    session: Mutex<Session>,
+    /// Whoever waits for the file; the others wait for their turn, in their order.
+    turn: tokio::sync::Mutex<()>,
+    /// When this process last had the file.
+    written: Mutex<Option<Instant>>,
+    /// Whether somebody sees to what is held.
+    writing_held: AtomicBool,
+}
+
+impl Turns {
+    pub(super) fn new(session: Session) -> Arc<Self> {
+        Arc::new(Self {
+            session: Mutex::new(session),
+            turn: tokio::sync::Mutex::default(),
+            written: Mutex::default(),
+            writing_held: AtomicBool::new(false),
+        })
+    }
+
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when to wait for the file, if it has been since then.
+    fn until(&self, since: Instant) -> Instant {
+        let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.map_or(since, |written| written.max(since)) + LOCK_WITHIN
+    }
+
+    pub(super) async fn record(self: &Arc<Self>, kind: &'static str, fields: Value) -> Result<Head> {
+        let since = Instant::now();
+        let mut pending = Pending { turns: self, kind, fields, written: false };
+        let _turn = self.turn.lock().await;
+        loop {
+            match pending.write() {
+                Err(error) if error.is::<Busy>() && Instant::now() < self.until(since) => {
+                    self.lock_ahead(self.until(since)).await;
+                }
+                recorded => return recorded,
+            }
+        }
+    }
+
+    pub(super) fn record_at_once(self: &Arc<Self>, kind: &'static str, fields: Value) {
+        let mut pending = Pending { turns: self, kind, fields, written: false };
+        // Whoever has the turn, if somebody has, waits for the file.
+        let Ok(_turn) = self.turn.try_lock() else { return };
+        match pending.write() {
+            Err(error) if !error.is::<Busy>() => log::warn(&format!("{kind} is not on record yet: {error:#}")),
+            _ => {}
+        }
+    }
+
+    pub(super) fn record_at_the_start(&self, kind: &str, fields: &Value) -> Result<()> {
+        self.session().record(kind, fields, LOCK_WITHIN).map(drop)
+    }
+
+    pub(super) fn end(&self) {
+        let mut session = self.session();
+        if let Err(error) = session.record("session.end", &Value::Null, LOCK_AT_THE_END) {
+            let held = session.held();
+            let lost = if held > 0 { format!(", nor are {held} records before it") } else { String::new() };
+            log::warn(&format!("the end of the session is not on record{lost}: {error:#}"));
+        }
+    }
+
+    /// Holds a record of what has happened, and sees to it that it is written.
+    pub(super) fn hold(self: &Arc<Self>, kind: &'static str, fields: Value) {
+        self.session().hold(kind, fields);
+        // Without a runtime it is the end of the session.
+        if let Ok(runtime) = Handle::try_current()
+            && !self.writing_held.swap(true, Ordering::Relaxed)
+        {
+            let turns = self.clone();
+            runtime.spawn(async move { turns.write_held().await });
+        }
+    }
+
+    async fn write_held(self: &Arc<Self>) {
+        loop {
+            let turn = self.turn.lock().await;
+            let written = self.session().write_held(Duration::ZERO);
+            let Err(error) = written else { break };
+            if error.is::<Busy>() {
+                self.lock_ahead(Instant::now() + HELD_TURN).await;
+            } else {
+                drop(turn);
+                tokio::time::sleep(HELD_AGAIN).await;
+            }
+        }
+        self.writing_held.store(false, Ordering::Relaxed);
+    }
+
+    /// Waits until the file is locked for the next record. A thread of its own looks as often as a record takes: others
+    /// that write one after the other leave no longer gaps.
+    async fn lock_ahead(self: &Arc<Self>, until: Instant) {
+        let mut waiting = Waiting { turns: self, over: Arc::default(), locked: false };
+        let (turns, over) = (self.clone(), waiting.over.clone());
+        let look = move || {
+            while Instant::now() < until && !turns.has_locked_ahead(&over) {
+                std::thread::sleep(LOCK_EVERY);
+            }
+        };
+        waiting.locked = tokio::task::spawn_blocking(look).await.is_ok();
+    }
+
+    /// Whether there is nothing to wait for any more.
+    fn has_locked_ahead(&self, over: &AtomicBool) -> bool {
+        let mut session = self.session();
+        // What is wrong with the file is seen by whoever writes.
+        over.load(Ordering::Relaxed) || session.log.lock_ahead().unwrap_or(true)
+    }
+}
+
+/// A wait for the file. If it is given up, the file is not left locked.
+struct Waiting<'a> {
+    turns: &'a Turns,
+    over: Arc<AtomicBool>,
+    locked: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.locked {
+            let mut session = self.turns.session();
+            self.over.store(true, Ordering::Relaxed);
+            session.log.unlock_ahead();
+        }
+    }
+}
+
+/// A record that is to be written. One of what has happened is not lost if it cannot be.
+struct Pending<'a> {
+    turns: &'a Arc<Turns>,
+    kind: &'static str,
+    fields: Value,
+    written: bool,
+}
+
+impl Pending<'_> {
+    fn write(&mut self) -> Result<Head> {
+        let recorded = self.turns.session().record(self.kind, &self.fields, Duration::ZERO);
+        self.written = recorded.is_ok();
+        if self.written {
+            *self.turns.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        if !self.written && tells_what_happened(self.kind) {
+            note_the_time(&mut self.fields);
+        }
+        recorded
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.written && tells_what_happened(self.kind) {
+            self.turns.hold(self.kind, self.fields.take());
+        }
+    }
+}
