@@ -242,6 +242,20 @@ fn a_value_that_a_bundle_left_unfilled_is_none() {
 }
 
 #[test]
+fn a_flag_that_a_bundle_left_unfilled_is_none_unless_it_binds() {
+    let gateway = Gateway::start();
+    let unset = "${user_config.x}";
+    for flag in ["--url", "--env-file", "--api-key-file", "--api-key-command", "--ca-file", "--audit-log"] {
+        works(Start::on(&gateway, "alice").args([flag, unset]));
+    }
+    works(Start::on(&gateway, "alice").env("AIGATEWAY_AUDIT_LOG", unset));
+    works(Start::on(&gateway, "alice").args(["--url", ""]));
+    for flag in ["--grants", "--lock", "--component"] {
+        assert_eq!(Start::on(&gateway, "alice").args([flag, unset]).run().status.code(), Some(1), "{flag}");
+    }
+}
+
+#[test]
 fn a_configured_key_that_no_header_can_hold_is_refused_at_the_start_without_being_shown() {
     for (key, said) in [
         ("ak_private\nX-Evil: 1", "it has more than one line"),

@@ -95,6 +95,26 @@ pub(crate) struct Options {
     pub(crate) log_level: Level,
 }
 
+impl Options {
+    /// Forgets the optional values that a bundle left unfilled. Those that bind (`--grants`, `--lock`, `--component`) are
+    /// wrong then, and not forgotten.
+    pub(crate) fn forget_unfilled(&mut self) {
+        for text in [&mut self.url, &mut self.api_key_command] {
+            *text = text.take().filter(|text| is_filled(text));
+        }
+        for path in [&mut self.env_file, &mut self.api_key_file, &mut self.ca_file, &mut self.audit_log] {
+            *path = path.take().filter(|path| path.to_str().is_none_or(is_filled));
+        }
+    }
+}
+
+/// Whether a value is one: not empty, and not what stands in the place of one in a bundle (`${user_config.x}`).
+pub(crate) fn is_filled(value: &str) -> bool {
+    let value = value.trim();
+    let unfilled = value.starts_with("${") && value.ends_with('}');
+    !value.is_empty() && !unfilled
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve MCP over stdin and stdout (the default)

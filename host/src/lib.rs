@@ -13,6 +13,9 @@ use anyhow::Result;
 use clap::Parser;
 use serde_json::json;
 
+#[cfg(not(panic = "unwind"))]
+compile_error!("a fault of the host's must fail its call alone: build with panic = \"unwind\"");
+
 pub mod audit;
 mod cli;
 mod commands;
@@ -43,7 +46,8 @@ pub use secret::{SecretError, SecretValue};
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.options.forget_unfilled();
     match run(&cli) {
         Ok(code) => code,
         Err(error) => {

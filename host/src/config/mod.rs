@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cli::Options;
+use crate::cli::{Options, is_filled};
 use crate::grants::{FileError, GrantFile, Grants, Secret};
 use crate::secret::SecretValue;
 
@@ -206,9 +206,7 @@ fn read_secrets(
 }
 
 fn is_set((value, _): &(String, Source)) -> bool {
-    let value = value.trim();
-    let unfilled = value.starts_with("${") && value.ends_with('}');
-    !value.is_empty() && !unfilled
+    is_filled(value)
 }
 
 /// The grant file: the one that is named, the built-in one for the built-in component, or else nothing.
