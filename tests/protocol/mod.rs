@@ -14,6 +14,7 @@ mod parent;
 mod progress;
 mod schema;
 mod silent_client;
+mod sockets;
 #[cfg(target_os = "linux")]
 mod wakeups;
 

@@ -23,14 +23,20 @@ fn stalled(start: &Start, line: &[u8]) -> (Child, ChildStdin, usize) {
     let mut command = start.command();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let stdin = child.stdin.take().unwrap();
-    fcntl_setfl(&stdin, fcntl_getfl(&stdin).unwrap() | OFlags::NONBLOCK).unwrap();
+    let written = write_until_stalled(&stdin, line);
+    (child, stdin, written)
+}
+
+/// Writes lines until no more is read, and says how much that was.
+pub(super) fn write_until_stalled(stdin: &impl AsFd, line: &[u8]) -> usize {
+    fcntl_setfl(stdin, fcntl_getfl(stdin).unwrap() | OFlags::NONBLOCK).unwrap();
     let mut written = 0;
-    while is_writable(&stdin) {
+    while is_writable(stdin) {
         let left = &line[written % line.len()..];
-        written += rustix::io::write(&stdin, left).unwrap_or(0);
+        written += rustix::io::write(stdin, left).unwrap_or(0);
         assert!(written < 1 << 30, "the server reads on and on");
     }
-    (child, stdin, written)
+    written
 }
 
 fn is_writable(pipe: &impl AsFd) -> bool {
@@ -40,7 +46,7 @@ fn is_writable(pipe: &impl AsFd) -> bool {
 
 /// Requests that are answered at once, with little, with much, and large ones with much; one whose id is in use, which
 /// is refused before it gets to the SDK; and a line that is no message.
-fn floods() -> [Vec<u8>; 5] {
+pub(super) fn floods() -> [Vec<u8>; 5] {
     let many = |count: u32, line: &dyn Fn(u32) -> Value| (0..count).map(|id| format!("{}\n", line(id))).collect();
     let list = |id: u32, filling: &str| request(MODERN, id, "tools/list", json!({ "filling": filling }));
     let filling = "x".repeat(512 << 10);
@@ -111,7 +117,7 @@ fn a_server_whose_progress_nobody_reads_takes_little_memory() {
 }
 
 #[cfg(target_os = "linux")]
-fn assert_little_memory(child: &mut Child, written: usize) {
+pub(super) fn assert_little_memory(child: &mut Child, written: usize) {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak_kib: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();

@@ -54,9 +54,14 @@ pub(super) fn is_closed_at_last(_output: &File) -> bool {
 #[cfg(unix)]
 pub(super) fn stdin_is_abandoned() -> bool {
     use rustix::event::{PollFd, PollFlags, poll};
-    let mut descriptors = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::empty())];
+    // A socket of which the client has closed its half only.
+    #[cfg(target_os = "linux")]
+    const HALF: PollFlags = PollFlags::RDHUP;
+    #[cfg(not(target_os = "linux"))]
+    const HALF: PollFlags = PollFlags::empty();
+    let mut descriptors = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), HALF)];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut descriptors, Some(&now)).is_ok() && descriptors[0].revents().contains(PollFlags::HUP)
+    poll(&mut descriptors, Some(&now)).is_ok() && descriptors[0].revents().intersects(PollFlags::HUP | HALF)
 }
 
 #[cfg(not(unix))]
