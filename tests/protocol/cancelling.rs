@@ -1,6 +1,8 @@
 //! Calls that a client cancels, and ids that are in use.
 
-use reference_gateway::{Gateway, What};
+use std::time::{Duration, Instant};
+
+use reference_gateway::{Answer, Fault, Gateway, What, When};
 use serde_json::{Value, json};
 
 use super::{VERSIONS, Version, ask, assert_lives, call, opened, sign_of_life, start_call, update};
@@ -29,6 +31,60 @@ fn a_cancelled_call_ends_at_the_gateway_and_is_not_answered() {
             assert_lives(&server);
             let next = ask(&server, &call(version, "next", "list_models", json!({})));
             assert!(next["result"]["structuredContent"].is_object(), "{next}");
+        }
+    }
+}
+
+/// How many requests have arrived, once no more do: what is asked at the same time need not arrive at the same time.
+fn settled(gateway: &Gateway) -> usize {
+    let mut requests = gateway.requests().len();
+    loop {
+        std::thread::sleep(Duration::from_millis(50));
+        match gateway.requests().len() {
+            count if count == requests => return count,
+            count => requests = count,
+        }
+    }
+}
+
+/// How soon the gateway has to see it: far sooner than the request would be given up by itself.
+const SOON: Duration = Duration::from_secs(3);
+
+#[test]
+fn a_call_that_is_cancelled_while_it_writes_or_looks_is_broken_off_and_sends_nothing_more() {
+    let mapping = json!({ "alias": "new", "provider_id": "openai", "model_name": "gpt-4o" });
+    let failing = || What::Answer(Answer::empty(503));
+    for version in VERSIONS {
+        for (tool, arguments, method, looks) in [
+            ("create_mapping", mapping.clone(), "POST", false),
+            ("create_mapping", mapping.clone(), "POST", true),
+            ("update_mapping", json!({ "alias": "mine", "model_name": "glm-4" }), "PUT", false),
+            ("update_mapping", json!({ "alias": "mine", "model_name": "glm-4" }), "PUT", true),
+            ("delete_mapping", json!({ "alias": "mine" }), "DELETE", false),
+            ("delete_mapping", json!({ "alias": "mine" }), "DELETE", true),
+        ] {
+            let (gateway, server) = opened(version);
+            let write = When::method(method, "/api/v1/model-mappings");
+            gateway.fault(Fault::new(write, if looks { failing() } else { What::Silence }));
+            let (look, reads_before) = (When::get("/api/v1/model-mappings/"), usize::from(tool != "create_mapping"));
+            if looks {
+                gateway.fault(Fault::new(look.nth(1 + reads_before).always(), What::Silence));
+            }
+            server.send(&call(version, 1, tool, arguments));
+            let written = |gateway: &Gateway| gateway.requests().iter().position(|request| request.method == method);
+            gateway.wait_until("it is under way", |gateway| {
+                written(gateway).is_some_and(|at| gateway.requests().len() > at + usize::from(looks))
+            });
+            let requests = settled(&gateway);
+            let open = gateway.open_connections();
+
+            let since = Instant::now();
+            cancel(&server, 1);
+
+            gateway.wait_until("its connection is closed", |gateway| gateway.open_connections() < open);
+            assert!(since.elapsed() < SOON, "{tool}: {:?}", since.elapsed());
+            assert_lives(&server);
+            assert_eq!(gateway.requests().len(), requests, "{tool}: nothing more is sent");
         }
     }
 }

@@ -124,7 +124,7 @@ fn a_call_in_flight_that_finishes_in_time_is_answered() {
     for end in ENDS {
         for version in [LEGACY, MODERN] {
             let (gateway, server) = opened(version);
-            start_call(&gateway, &server, &update(version, "slow"), What::Delay(Duration::from_millis(300)));
+            start_call(&gateway, &server, &update(version, "slow"), What::Delay(Duration::from_millis(800)));
 
             let since = Instant::now();
             end(&server);
