@@ -25,9 +25,11 @@ fn a_cancelled_call_ends_at_the_gateway_and_is_not_answered() {
             let (gateway, server) = opened(version);
             start_silent_call(&gateway, &server, version, id.clone());
 
+            let since = Instant::now();
             cancel(&server, id);
 
             gateway.wait_until("its connection is closed", |gateway| gateway.open_connections() == 0);
+            assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
             assert_lives(&server);
             let next = ask(&server, &call(version, "next", "list_models", json!({})));
             assert!(next["result"]["structuredContent"].is_object(), "{next}");

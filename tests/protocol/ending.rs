@@ -203,7 +203,7 @@ fn a_third_signal_ends_the_server_at_once() {
 fn requests_before_the_end_of_input_are_all_answered_in_whole_lines() {
     let gateway = Gateway::start();
     let mut lines = format!("{}\n", initialize("2025-11-25"));
-    for id in 0..200 {
+    for id in 0..60 {
         let request = match id % 2 {
             0 => request(LEGACY, id, "tools/list", json!({})),
             _ => call(LEGACY, id, "list_models", json!({})),
@@ -222,7 +222,7 @@ fn requests_before_the_end_of_input_are_all_answered_in_whole_lines() {
     assert_child_ends(&mut child, Instant::now());
     assert!(text.ends_with('\n'));
     let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(answers.len(), 201);
+    assert_eq!(answers.len(), 61);
     assert!(answers.iter().all(|answer| answer.get("result").is_some()));
 }
 

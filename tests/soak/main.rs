@@ -94,7 +94,13 @@ fn soak(options: &Options) -> Result<()> {
     }
 
     let calls = session.calls();
-    println!("{} calls were cancelled; outcomes: {}", calls.cancelled(), outcomes(&lanes));
+    println!(
+        "{} calls were cancelled, progress was told {} times; outcomes: {}",
+        calls.cancelled(),
+        calls.told,
+        outcomes(&lanes)
+    );
+    ensure!(calls.told > 0, "progress is told");
     ensure!(calls.wrong.is_empty(), "{:#?}", calls.wrong);
     ensure!(calls.waiting() == 0, "{} calls are not answered", calls.waiting());
     drop(calls);
@@ -113,7 +119,7 @@ fn call_for_nothing(session: &Session) -> Result<()> {
 /// Has as many calls under way at the same moment as the server allows, each with a long answer: what it keeps for
 /// them, such as pages of an instance's memory, is there from then on, and growth after it is growth.
 fn fill(session: &Session, gateway: &Gateway) -> Result<()> {
-    gateway.fault(Fault::new(When::get("/v1/models").always(), What::Delay(Duration::from_millis(300))));
+    gateway.fault(Fault::new(When::get("/v1/models").always(), What::Delay(Duration::from_secs(1))));
     gateway.fault(Fault::new(When::any().always(), faults::long_answer()));
     let calls: Vec<_> = (0..MOST_AT_ONCE).map(|_| session.call("list_models", &json!({}))).collect::<Result<_>>()?;
     calls.iter().try_for_each(|call| session.answer(call).map(|_| ()))?;

@@ -39,6 +39,8 @@ pub(crate) struct Calls {
     /// How many were made, answered, and cancelled without an answer so far.
     pub(crate) made: u64,
     pub(crate) answered: u64,
+    /// How often progress was told.
+    pub(crate) told: u64,
     /// What must not happen.
     pub(crate) wrong: Vec<String>,
 }
@@ -70,7 +72,12 @@ impl Session {
         let calls = Arc::<Mutex<Calls>>::default();
         let read = Arc::clone(&calls);
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| lock(&read).read(&line)));
-        Ok(Self { child: Mutex::new(child), stdin, calls, next: AtomicU64::new(1) })
+        let session = Self { child: Mutex::new(child), stdin, calls, next: AtomicU64::new(0) };
+        // From now on there are requests of both eras.
+        let client = json!({ "name": "soak", "version": "1" });
+        let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+        session.answer(&session.ask("initialize", params)?)?;
+        Ok(session)
     }
 
     /// The process's id.
@@ -83,20 +90,28 @@ impl Session {
         lock(&self.calls)
     }
 
-    /// Calls a tool.
+    /// Calls a tool, in one era after the other, and with progress to be told.
     pub(crate) fn call(&self, tool: &str, arguments: &Value) -> Result<Call> {
+        self.ask("tools/call", json!({ "name": tool, "arguments": arguments }))
+    }
+
+    fn ask(&self, method: &str, mut params: Value) -> Result<Call> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = channel();
         let mut calls = self.calls();
         calls.made += 1;
         calls.waiting.insert(id, sender);
         drop(calls);
-        let meta = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {}
-        });
-        let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
-        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params }))?;
+        if id % 2 == 1 {
+            params["_meta"] = json!({
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {}
+            });
+        }
+        if id % 3 == 1 {
+            params["_meta"]["progressToken"] = id.into();
+        }
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))?;
         Ok(Call { id, answer })
     }
 
@@ -154,10 +169,18 @@ impl Drop for Session {
 }
 
 impl Calls {
-    /// A line of the server: the answer to exactly one call.
+    /// A line of the server: the answer to exactly one call, or its progress before that.
     fn read(&mut self, line: &str) {
         let answer: Value = serde_json::from_str(line).unwrap_or_default();
-        let id = answer["id"].as_u64().unwrap_or_default();
+        if answer["method"] == "notifications/progress" {
+            let token = answer["params"]["progressToken"].as_u64().unwrap_or(u64::MAX);
+            if token % 3 != 1 || !(self.waiting.contains_key(&token) || self.cancelled.contains(&token)) {
+                self.wrong.push(format!("progress of no call: {line}"));
+            }
+            self.told += 1;
+            return;
+        }
+        let id = answer["id"].as_u64().unwrap_or(u64::MAX);
         if let Some(sender) = self.waiting.remove(&id) {
             self.answered += 1;
             // Whoever gave up waiting says so.

@@ -132,7 +132,7 @@ fn a_gateway_whose_redis_is_down_writes_and_says_that_it_does_not() {
 #[test]
 fn a_write_that_takes_effect_after_the_call_was_only_not_done_so_far() {
     let gateway = gateway_with_a_mapping();
-    gateway.fault(Fault::new(When::delete(MAPPING), What::PerformLate(Duration::from_millis(1500))));
+    gateway.fault(Fault::new(When::delete(MAPPING), What::PerformLate(Duration::from_secs(4))));
 
     let called = call(&gateway, Era::Modern, "delete_mapping", json!({ "alias": "my-gpt" }));
 
