@@ -81,11 +81,14 @@ fn run(cli: &Cli) -> Result<ExitCode> {
 /// Does what needs the configuration. If that opens a session, the sandbox of it remains.
 async fn obey(cli: &Cli, session: &mut Option<Arc<Sandbox>>) -> Result<ExitCode> {
     let config = match &cli.options.api_key_command {
-        None => Config::load(&cli.options, &Stop::default())?,
-        Some(_) => match load_while_wanted(cli).await? {
-            Some(config) => config,
-            None => return Ok(if cli.serves() { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        },
+        Some(_) if cli.serves() || matches!(cli.command, Some(Command::Call { .. })) => {
+            match load_while_wanted(cli).await? {
+                Some(config) => config,
+                None => return Ok(if cli.serves() { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+            }
+        }
+        // The others watch no signals, which end them as they end any program.
+        _ => Config::load(&cli.options, &Stop::default())?,
     };
     log::init(cli.options.log_level, secret::Scrubber::new(config.secrets.values().cloned()));
     let mut open = |config| Ok::<_, anyhow::Error>(session.insert(Arc::new(sandbox(config)?)).clone());

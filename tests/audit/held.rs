@@ -172,6 +172,52 @@ fn what_is_cancelled_meanwhile_is_on_record_once_it_can_be() {
 }
 
 #[test]
+fn results_that_wait_for_one_another_say_when_they_happened() {
+    let gateway = Gateway::start();
+    let mut client = recorded(&gateway).connect(Era::Legacy);
+    let log = log(&client.server);
+    gateway.fault(Fault::new(When::any().times(6), What::Delay(SLOW)));
+    for _ in 0..3 {
+        let call = list(&mut client);
+        client.server.send(&call);
+    }
+    wait_for(&log, "egress.intent", 6);
+
+    let file = held(&log);
+    std::thread::sleep(SLOW * 3);
+    drop(file);
+    (0..3).for_each(|_| drop(client.server.receive()));
+
+    let records = records(&log);
+    let results = of_type(&records, "tool.result");
+    let happened: Vec<_> = results.iter().filter_map(|result| result["happened"].as_str()).collect();
+    assert_eq!(happened.len(), 3, "{records:#?}");
+    assert!(happened.iter().all(|happened| *happened < results[0]["time"].as_str().unwrap()), "{results:#?}");
+}
+
+/// What nobody waits for is looked at seldom while another process is stopped with the file.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_held_for_long_costs_little() {
+    let gateway = Gateway::start();
+    let (mut client, call) = slow_call(&gateway);
+    let log = log(&client.server);
+    let file = held(&log);
+    let cancelled = json!({ "requestId": call["id"] });
+    client.server.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled }));
+    assert_answers_others(&mut client);
+    std::thread::sleep(Duration::from_millis(3500));
+
+    let before = client.server.context_switches();
+    std::thread::sleep(Duration::from_secs(2));
+    let switches = client.server.context_switches() - before;
+    drop(file);
+
+    assert!(switches < 200, "{switches} in two seconds");
+    wait_for(&log, "tool.result", 1);
+}
+
+#[test]
 fn whoever_does_not_let_go_denies_calls_until_it_does() {
     let gateway = Gateway::start();
     let mut client = recorded(&gateway).connect(Era::Legacy);

@@ -49,7 +49,7 @@ impl Server {
     }
 
     fn send(&mut self, message: &Value) {
-        self.send_text(&format!("{message}\n"));
+        self.send_text(format!("{message}\n"));
     }
 
     fn send_text(&mut self, text: impl AsRef<[u8]>) {

@@ -203,6 +203,17 @@ impl Server {
         self.start.path(name)
     }
 
+    /// How often its threads have waited for something.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn context_switches(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).expect("the server runs");
+        let switches = |task: std::io::Result<std::fs::DirEntry>| {
+            let status = std::fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+            status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse::<u64>().ok()
+        };
+        tasks.filter_map(switches).sum()
+    }
+
     /// Sends a message.
     pub(crate) fn send(&self, message: &Value) {
         self.send_bytes(format!("{message}\n").as_bytes());

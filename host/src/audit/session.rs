@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
@@ -26,6 +26,10 @@ pub(super) struct Session {
     since_checkpoint: u64,
     /// Records of what has happened that could not be written: they come before the next one that can.
     held: VecDeque<(&'static str, Value)>,
+    /// Whether somebody sees to these.
+    pub(super) held_is_seen_to: bool,
+    /// When something was last written.
+    written: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -39,13 +43,14 @@ impl Session {
     pub(super) fn open(path: &Path, sync: bool, most_bytes: u64) -> Result<Self> {
         let log = Log::open(path, sync, most_bytes)?;
         let (id, counts) = (chain::random_id()?, Counts::default());
-        Ok(Self { log, id, counts, since_checkpoint: 0, held: VecDeque::new() })
+        let held = VecDeque::new();
+        Ok(Self { log, id, counts, since_checkpoint: 0, held, held_is_seen_to: false, written: None })
     }
 
-    /// Writes a record, and before it what is held. Blocks for at most `wait` while another process has the file.
-    pub(super) fn record(&mut self, kind: &str, fields: &Value, wait: Duration) -> Result<Head> {
-        self.write_held(wait)?;
-        self.record_now(kind, fields, wait)
+    /// Writes a record, and before it what is held. Blocks while another process has the file, until `until`.
+    pub(super) fn record(&mut self, kind: &str, fields: &Value, until: Instant) -> Result<Head> {
+        self.write_held(until)?;
+        self.record_now(kind, fields, until)
     }
 
     /// Keeps the record of what has happened, until something can be written again.
@@ -58,15 +63,20 @@ impl Session {
         self.held.push_back((kind, fields));
     }
 
+    /// When something was last written, if that was after this.
+    pub(super) fn written_since(&self, since: Instant) -> Instant {
+        self.written.map_or(since, |written| written.max(since))
+    }
+
     /// How many records are held.
     pub(super) fn held(&self) -> usize {
         self.held.len()
     }
 
     /// Writes what is held, as far as that is possible.
-    pub(super) fn write_held(&mut self, wait: Duration) -> Result<()> {
+    pub(super) fn write_held(&mut self, until: Instant) -> Result<()> {
         while let Some((kind, fields)) = self.held.pop_front() {
-            if let Err(error) = self.record_now(kind, &fields, wait) {
+            if let Err(error) = self.record_now(kind, &fields, until) {
                 self.held.push_front((kind, fields));
                 return Err(error);
             }
@@ -74,8 +84,8 @@ impl Session {
         Ok(())
     }
 
-    fn record_now(&mut self, kind: &str, fields: &Value, wait: Duration) -> Result<Head> {
-        let head = self.append(kind, fields, wait)?;
+    fn record_now(&mut self, kind: &str, fields: &Value, until: Instant) -> Result<Head> {
+        let head = self.append(kind, fields, until)?;
         match kind {
             "tool.call" => self.counts.tool_calls += 1,
             "egress.intent" => self.counts.intents += 1,
@@ -90,18 +100,20 @@ impl Session {
         let Counts { tool_calls, intents, denials } = self.counts;
         let counts = json!({ "tool_calls": tool_calls, "egress_intents": intents, "denials": denials });
         // The record itself is written; the checkpoint follows as soon as it can.
-        let checkpoint = self.append("checkpoint", &counts, wait);
+        let checkpoint = self.append("checkpoint", &counts, until);
         self.since_checkpoint = if checkpoint.is_ok() { 0 } else { self.since_checkpoint };
         Ok(checkpoint.unwrap_or(head))
     }
 
-    fn append(&mut self, kind: &str, fields: &Value, wait: Duration) -> Result<Head> {
+    fn append(&mut self, kind: &str, fields: &Value, until: Instant) -> Result<Head> {
         let mut record = Map::new();
         record.insert("session".to_owned(), self.id.as_str().into());
         record.insert("type".to_owned(), kind.into());
         let fields = fields.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
         record.extend(fields.map(|(name, value)| (name.clone(), bounded(value))));
-        self.log.append(&record, wait)
+        let head = self.log.append(&record, until)?;
+        self.written = Some(Instant::now());
+        Ok(head)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::{Map, json};
 
@@ -12,6 +13,10 @@ use super::{Value, Verdict, verify};
 
 const LARGE: u64 = 1 << 30;
 
+fn in_time() -> Instant {
+    Instant::now() + LOCK_WITHIN
+}
+
 fn object(value: Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
@@ -20,7 +25,7 @@ fn object(value: Value) -> Map<String, Value> {
 fn append(path: &Path, count: usize) {
     let mut log = Log::open(path, false, LARGE).unwrap();
     for at in 0..count {
-        log.append(&object(json!({ "type": "test", "at": at, "text": "\n\u{2028}\"{}" })), LOCK_WITHIN).unwrap();
+        log.append(&object(json!({ "type": "test", "at": at, "text": "\n\u{2028}\"{}" })), in_time()).unwrap();
     }
 }
 
@@ -98,7 +103,7 @@ fn rotated_and_torn() -> Folder {
     let folder = Folder::new();
     let mut log = Log::open(&folder.log(), false, 900).unwrap();
     for at in 0..8 {
-        log.append(&object(json!({ "type": "test", "at": at })), LOCK_WITHIN).unwrap();
+        log.append(&object(json!({ "type": "test", "at": at })), in_time()).unwrap();
         if at == 4 {
             let mut torn = fs::OpenOptions::new().append(true).open(folder.log()).unwrap();
             torn.write_all(b"{\"v\":1,\"seq\":7,\"prev\":\"12").unwrap();
@@ -165,7 +170,7 @@ fn a_record_longer_than_what_is_read_at_once_is_continued() {
     let folder = Folder::new();
     append(&folder.log(), 1);
     let long = object(json!({ "type": "long", "text": "x".repeat(1_500_000) }));
-    Log::open(&folder.log(), false, LARGE).unwrap().append(&long, LOCK_WITHIN).unwrap();
+    Log::open(&folder.log(), false, LARGE).unwrap().append(&long, in_time()).unwrap();
 
     append(&folder.log(), 1);
 
@@ -177,7 +182,7 @@ fn two_that_write_and_rotate_one_log_in_turn_leave_one_chain() {
     let folder = Folder::new();
     let mut logs = [1500, 2500].map(|size| Log::open(&folder.log(), false, size).unwrap());
     for at in 0..200 {
-        logs[at * 7 % 3 % 2].append(&object(json!({ "type": "test", "at": at })), LOCK_WITHIN).unwrap();
+        logs[at * 7 % 3 % 2].append(&object(json!({ "type": "test", "at": at })), in_time()).unwrap();
     }
 
     assert!(folder.files().len() > 20);
@@ -194,7 +199,7 @@ fn a_crash_within_a_rotation_leaves_one_chain() {
 
     let mut log = Log::open(&folder.log(), false, 1000).unwrap();
     for at in 0..4 {
-        log.append(&object(json!({ "type": "test", "at": at })), LOCK_WITHIN).unwrap();
+        log.append(&object(json!({ "type": "test", "at": at })), in_time()).unwrap();
     }
 
     assert!(!folder.0.path().join("log.000000000003").exists() && !folder.0.path().join("log.next").exists());
@@ -206,18 +211,18 @@ fn a_rotation_that_fails_leaves_the_file_as_it_was() {
     let folder = Folder::new();
     let mut log = Log::open(&folder.log(), false, 600).unwrap();
     while fs::metadata(folder.log()).unwrap().len() <= 600 {
-        log.append(&object(json!({ "type": "test" })), LOCK_WITHIN).unwrap();
+        log.append(&object(json!({ "type": "test" })), in_time()).unwrap();
     }
     let before = fs::read(folder.log()).unwrap();
     // A folder of that name is in the way.
     fs::create_dir(folder.0.path().join("log.next")).unwrap();
 
-    let refused = log.append(&object(json!({ "type": "test" })), LOCK_WITHIN);
+    let refused = log.append(&object(json!({ "type": "test" })), in_time());
 
     assert!(refused.is_err());
     assert_eq!(fs::read(folder.log()).unwrap(), before);
     fs::remove_dir(folder.0.path().join("log.next")).unwrap();
-    log.append(&object(json!({ "type": "test" })), LOCK_WITHIN).unwrap();
+    log.append(&object(json!({ "type": "test" })), in_time()).unwrap();
     assert_eq!(folder.files().len(), 2);
     folder.verified();
 }
@@ -229,7 +234,7 @@ fn what_was_deleted_is_not_written_by_anybody_and_blocks_nobody() {
     fs::remove_file(folder.log()).unwrap();
 
     for log in &mut logs {
-        let error = format!("{:#}", log.append(&object(json!({ "type": "test" })), LOCK_WITHIN).unwrap_err());
+        let error = format!("{:#}", log.append(&object(json!({ "type": "test" })), in_time()).unwrap_err());
         assert!(error.contains("it is gone"), "{error}");
     }
 }

@@ -23,7 +23,7 @@ const LOCK_AT_THE_END: Duration = Duration::from_millis(300);
 /// How long what is held waits for the file before it lets others have their turn.
 const HELD_TURN: Duration = Duration::from_millis(100);
 
-/// When to try again to write what is held, if it is not another process that keeps it from being written.
+/// When to try again to write what is held, once that has failed for as long as a record waits, or for another reason.
 const HELD_AGAIN: Duration = Duration::from_secs(1);
 
 /// A session whose records are written in turns.
@@ -31,20 +31,11 @@ pub(super) struct Turns {
     session: Mutex<Session>,
     /// Whoever waits for the file; the others wait for their turn, in their order.
     turn: tokio::sync::Mutex<()>,
-    /// When this process last had the file.
-    written: Mutex<Option<Instant>>,
-    /// Whether somebody sees to what is held.
-    writing_held: AtomicBool,
 }
 
 impl Turns {
     pub(super) fn new(session: Session) -> Arc<Self> {
-        Arc::new(Self {
-            session: Mutex::new(session),
-            turn: tokio::sync::Mutex::default(),
-            written: Mutex::default(),
-            writing_held: AtomicBool::new(false),
-        })
+        Arc::new(Self { session: Mutex::new(session), turn: tokio::sync::Mutex::default() })
     }
 
     fn session(&self) -> MutexGuard<'_, Session> {
@@ -53,14 +44,19 @@ impl Turns {
 
     /// Until when to wait for the file, if it has been since then.
     fn until(&self, since: Instant) -> Instant {
-        let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.map_or(since, |written| written.max(since)) + LOCK_WITHIN
+        self.session().written_since(since) + LOCK_WITHIN
     }
 
     pub(super) async fn record(self: &Arc<Self>, kind: &'static str, fields: Value) -> Result<Head> {
         let since = Instant::now();
         let mut pending = Pending { turns: self, kind, fields, written: false };
-        let _turn = self.turn.lock().await;
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                pending.is_late();
+                self.turn.lock().await
+            }
+        };
         loop {
             match pending.write() {
                 Err(error) if error.is::<Busy>() && Instant::now() < self.until(since) => {
@@ -82,12 +78,12 @@ impl Turns {
     }
 
     pub(super) fn record_at_the_start(&self, kind: &str, fields: &Value) -> Result<()> {
-        self.session().record(kind, fields, LOCK_WITHIN).map(drop)
+        self.session().record(kind, fields, Instant::now() + LOCK_WITHIN).map(drop)
     }
 
     pub(super) fn end(&self) {
         let mut session = self.session();
-        if let Err(error) = session.record("session.end", &Value::Null, LOCK_AT_THE_END) {
+        if let Err(error) = session.record("session.end", &Value::Null, Instant::now() + LOCK_AT_THE_END) {
             let held = session.held();
             let lost = if held > 0 { format!(", nor are {held} records before it") } else { String::new() };
             log::warn(&format!("the end of the session is not on record{lost}: {error:#}"));
@@ -96,29 +92,17 @@ impl Turns {
 
     /// Holds a record of what has happened, and sees to it that it is written.
     pub(super) fn hold(self: &Arc<Self>, kind: &'static str, fields: Value) {
-        self.session().hold(kind, fields);
-        // Without a runtime it is the end of the session.
-        if let Ok(runtime) = Handle::try_current()
-            && !self.writing_held.swap(true, Ordering::Relaxed)
-        {
-            let turns = self.clone();
-            runtime.spawn(async move { turns.write_held().await });
-        }
-    }
-
-    async fn write_held(self: &Arc<Self>) {
-        loop {
-            let turn = self.turn.lock().await;
-            let written = self.session().write_held(Duration::ZERO);
-            let Err(error) = written else { break };
-            if error.is::<Busy>() {
-                self.lock_ahead(Instant::now() + HELD_TURN).await;
-            } else {
-                drop(turn);
-                tokio::time::sleep(HELD_AGAIN).await;
+        let mut session = self.session();
+        session.hold(kind, fields);
+        let is_seen_to = std::mem::replace(&mut session.held_is_seen_to, true);
+        drop(session);
+        if !is_seen_to {
+            let seer = Seer { turns: self.clone(), is_done: false };
+            // Without a runtime it is the end of the session.
+            if let Ok(runtime) = Handle::try_current() {
+                runtime.spawn(seer.write_held());
             }
         }
-        self.writing_held.store(false, Ordering::Relaxed);
     }
 
     /// Waits until the file is locked for the next record. A thread of its own looks as often as a record takes: others
@@ -139,6 +123,45 @@ impl Turns {
         let mut session = self.session();
         // What is wrong with the file is seen by whoever writes.
         over.load(Ordering::Relaxed) || session.log.lock_ahead().unwrap_or(true)
+    }
+}
+
+/// Whoever sees to what is held.
+struct Seer {
+    turns: Arc<Turns>,
+    is_done: bool,
+}
+
+impl Seer {
+    async fn write_held(mut self) {
+        let (turns, since) = (self.turns.clone(), Instant::now());
+        loop {
+            let turn = turns.turn.lock().await;
+            let Err(error) = self.try_once() else { return };
+            if error.is::<Busy>() && Instant::now() < turns.until(since) {
+                turns.lock_ahead(Instant::now() + HELD_TURN).await;
+            } else {
+                drop(turn);
+                tokio::time::sleep(HELD_AGAIN).await;
+            }
+        }
+    }
+
+    fn try_once(&mut self) -> Result<()> {
+        let mut session = self.turns.session();
+        session.write_held(Instant::now())?;
+        // What is held from now on has somebody else.
+        session.held_is_seen_to = false;
+        self.is_done = true;
+        Ok(())
+    }
+}
+
+impl Drop for Seer {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.turns.session().held_is_seen_to = false;
+        }
     }
 }
 
@@ -169,15 +192,19 @@ struct Pending<'a> {
 
 impl Pending<'_> {
     fn write(&mut self) -> Result<Head> {
-        let recorded = self.turns.session().record(self.kind, &self.fields, Duration::ZERO);
+        let recorded = self.turns.session().record(self.kind, &self.fields, Instant::now());
         self.written = recorded.is_ok();
-        if self.written {
-            *self.turns.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        }
-        if !self.written && tells_what_happened(self.kind) {
-            note_the_time(&mut self.fields);
+        if !self.written {
+            self.is_late();
         }
         recorded
+    }
+
+    /// It is not written now: if it tells what happened, it says when.
+    fn is_late(&mut self) {
+        if tells_what_happened(self.kind) {
+            note_the_time(&mut self.fields);
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Log {
         let segment = Segment::open(path, sync)?;
         let (path, chain) = (path.to_owned(), String::new());
         let mut log = Self { path, segment, sync, most_bytes, chain, locked_ahead: false };
-        let opened = log.locked(super::turns::LOCK_WITHIN, |log| Ok(log.forget_begun_rotation()?));
+        let opened = log.locked(Instant::now() + super::turns::LOCK_WITHIN, |log| Ok(log.forget_begun_rotation()?));
         opened.with_context(|| format!("cannot continue `{}`", log.path.display()))?;
         if sync {
             log.sync_folder();
@@ -60,10 +60,10 @@ impl Log {
         Ok(log)
     }
 
-    /// Appends one record, whole or not at all. Blocks while another process has the file, for at most `wait`; then it
-    /// is [`Busy`].
-    pub(super) fn append(&mut self, record: &Map<String, Value>, wait: Duration) -> Result<Head> {
-        self.locked(wait, |log| {
+    /// Appends one record, whole or not at all. Blocks while another process has the file, until `until`; then it is
+    /// [`Busy`].
+    pub(super) fn append(&mut self, record: &Map<String, Value>, until: Instant) -> Result<Head> {
+        self.locked(until, |log| {
             if log.segment.size > log.most_bytes {
                 log.rotate()?;
             }
@@ -74,7 +74,7 @@ impl Log {
 
     /// Locks the file for the next record, if no other process has it, and says whether that has it now.
     pub(super) fn lock_ahead(&mut self) -> Result<bool> {
-        self.locked_ahead = match lock(&self.segment.file, Duration::ZERO) {
+        self.locked_ahead = match lock(&self.segment.file, Instant::now()) {
             Err(error) if error.is::<Busy>() => false,
             locked => locked.map(|()| true)?,
         };
@@ -90,10 +90,10 @@ impl Log {
 
     /// Runs with the file locked against other processes, and with what they appended taken in. The file that is locked
     /// is the one that the path names.
-    fn locked<T>(&mut self, wait: Duration, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    fn locked<T>(&mut self, until: Instant, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         loop {
             if !std::mem::take(&mut self.locked_ahead) {
-                lock(&self.segment.file, wait)?;
+                lock(&self.segment.file, until)?;
             }
             let named = fs::metadata(&self.path).context("it is gone");
             match named {
@@ -214,12 +214,11 @@ impl Log {
 }
 
 /// Locks a file, and waits for that.
-fn lock(file: &File, wait: Duration) -> Result<()> {
-    let since = Instant::now();
+fn lock(file: &File, until: Instant) -> Result<()> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if since.elapsed() < wait => std::thread::sleep(LOCK_EVERY),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_EVERY),
             Err(TryLockError::WouldBlock) => return Err(Busy.into()),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
