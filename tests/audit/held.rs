@@ -13,7 +13,7 @@ use crate::hostile_suite::probe::{GRANTS, World};
 use crate::support::{Client, Era, PATIENCE, Server};
 
 /// How long a slow gateway takes: the time for what a test does meanwhile.
-const SLOW: Duration = Duration::from_millis(500);
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Another process that holds the file.
 fn held(log: &Path) -> File {
@@ -49,6 +49,16 @@ fn slow_call(gateway: &Gateway) -> (Client, Value) {
     client.server.send(&call);
     wait_for(&log(&client.server), "egress.intent", 2);
     (client, call)
+}
+
+/// A server whose call is cancelled while its log is held.
+fn cancelled_call(gateway: &Gateway) -> (Client, File) {
+    let (mut client, call) = slow_call(gateway);
+    let file = held(&log(&client.server));
+    let cancelled = json!({ "requestId": call["id"] });
+    client.server.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled }));
+    assert_answers_others(&mut client);
+    (client, file)
 }
 
 fn log(server: &Server) -> std::path::PathBuf {
@@ -91,7 +101,7 @@ fn a_request_waits_for_its_record_before_it_is_sent() {
     wait_for(&log, "egress.intent", 1);
 
     let file = held(&log);
-    std::thread::sleep(SLOW * 2);
+    std::thread::sleep(SLOW * 3 / 2);
     assert_answers_others(&mut world.client);
     assert_eq!(world.granted.requests().len(), 1);
     drop(file);
@@ -106,14 +116,14 @@ fn a_request_whose_time_is_up_before_it_is_on_record_is_denied_and_was_not_sent(
     let grants = format!("{GRANTS}[limits]\nrequest_seconds = 1\n");
     let mut world = World::with(&grants, |start, _| start.args(["--audit-log", "audit.jsonl"]));
     let log = log(&world.client.server);
-    world.granted.fault(Fault::new(When::any(), What::Delay(SLOW)));
+    world.granted.fault(Fault::new(When::any(), What::Delay(SLOW / 2)));
     let arguments = json!({ "name": "fetch", "arguments": { "attempt": world.attempt().set("repeat", 2).0 } });
     let call = world.client.request("tools/call", arguments);
     world.client.server.send(&call);
     wait_for(&log, "egress.intent", 1);
 
     let file = held(&log);
-    std::thread::sleep(SLOW + Duration::from_millis(1300));
+    std::thread::sleep(SLOW * 2);
     drop(file);
 
     let answer = world.client.server.receive();
@@ -131,7 +141,7 @@ fn what_happens_meanwhile_is_on_record_before_the_calls_result() {
     let log = log(&client.server);
 
     let file = held(&log);
-    std::thread::sleep(SLOW * 2);
+    std::thread::sleep(SLOW * 3 / 2);
     assert_answers_others(&mut client);
     drop(file);
 
@@ -152,13 +162,8 @@ fn what_happens_meanwhile_is_on_record_before_the_calls_result() {
 #[test]
 fn what_is_cancelled_meanwhile_is_on_record_once_it_can_be() {
     let gateway = Gateway::start();
-    let (mut client, call) = slow_call(&gateway);
+    let (client, file) = cancelled_call(&gateway);
     let log = log(&client.server);
-
-    let file = held(&log);
-    let cancelled = json!({ "requestId": call["id"] });
-    client.server.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled }));
-    assert_answers_others(&mut client);
     gateway.wait_until("its connections are closed", |gateway| gateway.open_connections() == 0);
     assert!(of_type(&records(&log), "tool.result").is_empty());
     drop(file);
@@ -184,7 +189,7 @@ fn results_that_wait_for_one_another_say_when_they_happened() {
     wait_for(&log, "egress.intent", 6);
 
     let file = held(&log);
-    std::thread::sleep(SLOW * 3);
+    std::thread::sleep(SLOW * 3 / 2);
     drop(file);
     (0..3).for_each(|_| drop(client.server.receive()));
 
@@ -200,12 +205,7 @@ fn results_that_wait_for_one_another_say_when_they_happened() {
 #[test]
 fn what_is_held_for_long_costs_little() {
     let gateway = Gateway::start();
-    let (mut client, call) = slow_call(&gateway);
-    let log = log(&client.server);
-    let file = held(&log);
-    let cancelled = json!({ "requestId": call["id"] });
-    client.server.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled }));
-    assert_answers_others(&mut client);
+    let (client, file) = cancelled_call(&gateway);
     std::thread::sleep(Duration::from_millis(3500));
 
     let before = client.server.context_switches();
@@ -214,7 +214,7 @@ fn what_is_held_for_long_costs_little() {
     drop(file);
 
     assert!(switches < 200, "{switches} in two seconds");
-    wait_for(&log, "tool.result", 1);
+    wait_for(&log(&client.server), "tool.result", 1);
 }
 
 #[test]
