@@ -249,6 +249,9 @@ fn a_flag_that_a_bundle_left_unfilled_is_none_unless_it_binds() {
         works(Start::on(&gateway, "alice").args([flag, unset]));
     }
     works(Start::on(&gateway, "alice").env("AIGATEWAY_AUDIT_LOG", unset));
+    works(Start::on(&gateway, "alice").args(["--api-key-file", unset, "--api-key-command", unset]));
+    let ran = Start::on(&gateway, "alice").args(["--audit-log", unset]).run();
+    assert!(ran.stderr.contains("--audit-log was left unfilled: nothing is recorded"), "{ran:?}");
     works(Start::on(&gateway, "alice").args(["--url", ""]));
     for flag in ["--grants", "--lock", "--component"] {
         assert_eq!(Start::on(&gateway, "alice").args([flag, unset]).run().status.code(), Some(1), "{flag}");

@@ -35,7 +35,7 @@ static GOOD: LazyLock<(Vec<u8>, Head)> = LazyLock::new(|| {
     let audit = Audit::open(&file, false, NO_ROTATION).expect("a log can be begun");
     let mut head = None;
     for (kind, fields) in records() {
-        head = audit.record(kind, fields).expect("a record can be written");
+        head = audit.record_at_the_start(kind, fields).expect("a record can be written");
     }
     (std::fs::read(&file).expect("the log can be read"), head.expect("the log is on"))
 });
@@ -82,7 +82,7 @@ fn read(bytes: &[u8]) {
     }
     if let Verdict::Verified(before) = verdict(&log, None) {
         let audit = Audit::open(&log, false, NO_ROTATION).expect("what verifies can be continued");
-        audit.record("tool.call", json!({})).expect("a record can be written");
+        audit.record_at_the_start("tool.call", json!({})).expect("a record can be written");
         let Verdict::Verified(after) = verdict(&log, None) else { panic!("what was continued does not verify") };
         assert_eq!(after.records, before.records + 1);
     }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::log::Level;
+use crate::log::{self, Level};
 
 /// MCP server for AIGateway. Its tools run in a WebAssembly component that reaches the granted
 /// routes of one gateway and nothing else, and never sees the API key.
@@ -47,7 +48,7 @@ pub(crate) struct Options {
     pub(crate) env_file: Option<PathBuf>,
 
     /// Read the API key from this file, which nobody but its owner may read or write
-    #[arg(long, value_name = "FILE", global = true, conflicts_with = "api_key_command")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) api_key_file: Option<PathBuf>,
 
     /// Run this command without a shell, such as 'op read op://vault/key'; it prints the API key
@@ -102,8 +103,20 @@ impl Options {
         for text in [&mut self.url, &mut self.api_key_command] {
             *text = text.take().filter(|text| is_filled(text));
         }
+        let recorded = self.audit_log.is_some();
         for path in [&mut self.env_file, &mut self.api_key_file, &mut self.ca_file, &mut self.audit_log] {
             *path = path.take().filter(|path| path.to_str().is_none_or(is_filled));
+        }
+        if recorded && self.audit_log.is_none() {
+            log::warn("--audit-log was left unfilled: nothing is recorded");
+        }
+    }
+
+    /// Ends the program, as a wrong command line does, where two flags contradict each other.
+    pub(crate) fn exit_on_conflicts(&self) {
+        if self.api_key_file.is_some() && self.api_key_command.is_some() {
+            let text = "the argument '--api-key-file <FILE>' cannot be used with '--api-key-command <COMMAND>'";
+            Cli::command().error(ErrorKind::ArgumentConflict, text).exit();
         }
     }
 }

@@ -48,6 +48,7 @@ pub use secret::{SecretError, SecretValue};
 pub fn main() -> ExitCode {
     let mut cli = Cli::parse();
     cli.options.forget_unfilled();
+    cli.options.exit_on_conflicts();
     match run(&cli) {
         Ok(code) => code,
         Err(error) => {

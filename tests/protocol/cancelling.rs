@@ -41,7 +41,7 @@ fn a_cancelled_call_ends_at_the_gateway_and_is_not_answered() {
 fn settled(gateway: &Gateway) -> usize {
     let mut requests = gateway.requests().len();
     loop {
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(150));
         match gateway.requests().len() {
             count if count == requests => return count,
             count => requests = count,

@@ -54,25 +54,52 @@ pub(super) fn assert_child_ends(child: &mut Child, since: Instant) -> Vec<u8> {
 const ENDS: [fn(&Server); 3] =
     [Server::close_stdin, |server| signal(server.id(), Signal::INT), |server| signal(server.id(), Signal::TERM)];
 
-#[test]
-fn a_server_that_waits_for_its_key_ends_with_the_command_as_soon_as_nobody_wants_it() {
-    for end in ENDS {
-        let start = Start::bare().file("ask", "echo $$ > asked; exec sleep 60").args(["--api-key-command", "sh ask"]);
-        let server = start.serve();
-        let asked = || std::fs::read_to_string(server.path("asked")).unwrap_or_default();
+/// A server that waits for a key that does not come, and the process that is asked for it.
+fn waiting_for_a_key() -> (Start, impl Fn(&Start) -> Pid) {
+    let start = Start::bare().file("ask", "echo $$ > asked; exec sleep 60").args(["--api-key-command", "sh ask"]);
+    let asked = |start: &Start| {
         let patience = Instant::now() + PATIENCE;
-        while !asked().ends_with('\n') {
+        loop {
+            let asked = std::fs::read_to_string(start.path("asked")).unwrap_or_default();
+            if let Some(id) = asked.strip_suffix('\n') {
+                return id.parse().ok().and_then(Pid::from_raw).expect("a process id");
+            }
             assert!(Instant::now() < patience, "nobody is asked for the key");
             std::thread::sleep(Duration::from_millis(2));
         }
+    };
+    (start, asked)
+}
+
+#[test]
+fn a_server_that_waits_for_its_key_ends_with_the_command_as_soon_as_nobody_wants_it() {
+    for end in ENDS {
+        let (start, asked) = waiting_for_a_key();
+        let server = start.serve();
+        let command = asked(server.settings());
 
         let since = Instant::now();
         end(&server);
 
         assert_ends(&server, since);
-        let command = asked().trim().parse().ok().and_then(Pid::from_raw).expect("a process id");
         assert!(test_kill_process(command).is_err(), "nobody ends the command");
     }
+}
+
+#[test]
+fn a_server_that_waits_for_its_key_ends_when_its_client_vanishes_whatever_that_has_sent() {
+    let (start, asked) = waiting_for_a_key();
+    let mut child = spawn(&start);
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{}", initialize("2025-11-25")).unwrap();
+    let command = asked(&start);
+
+    let since = Instant::now();
+    drop(stdin);
+    drop(child.stdout.take());
+
+    assert_child_ends(&mut child, since);
+    assert!(test_kill_process(command).is_err(), "nobody ends the command");
 }
 
 #[test]
@@ -124,7 +151,7 @@ fn a_call_in_flight_that_finishes_in_time_is_answered() {
     for end in ENDS {
         for version in [LEGACY, MODERN] {
             let (gateway, server) = opened(version);
-            start_call(&gateway, &server, &update(version, "slow"), What::Delay(Duration::from_millis(800)));
+            start_call(&gateway, &server, &update(version, "slow"), What::Delay(Duration::from_millis(600)));
 
             let since = Instant::now();
             end(&server);

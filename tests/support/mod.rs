@@ -198,6 +198,11 @@ impl Server {
         self.child.lock().unwrap().id()
     }
 
+    /// How it was started.
+    pub(crate) fn settings(&self) -> &Start {
+        &self.start
+    }
+
     /// A path in its working directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.start.path(name)

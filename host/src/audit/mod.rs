@@ -107,8 +107,8 @@ impl Audit {
     }
 
     /// [`Self::record`] before there are calls: it blocks while another process has the file.
-    pub(crate) fn record_at_the_start(&self, kind: &'static str, fields: Value) -> Result<()> {
-        self.log.as_ref().map_or(Ok(()), |log| log.record_at_the_start(kind, &fields))
+    pub(crate) fn record_at_the_start(&self, kind: &'static str, fields: Value) -> Result<Option<Head>> {
+        self.log.as_ref().map(|log| log.record_at_the_start(kind, &fields)).transpose()
     }
 
     /// Writes what is held, and the end of the session, when nobody is there to record anything any more.

@@ -49,7 +49,7 @@ impl Session {
 
     /// Writes a record, and before it what is held. Blocks while another process has the file, until `until`.
     pub(super) fn record(&mut self, kind: &str, fields: &Value, until: Instant) -> Result<Head> {
-        self.write_held(until)?;
+        self.write_held(until, usize::MAX)?;
         self.record_now(kind, fields, until)
     }
 
@@ -73,9 +73,10 @@ impl Session {
         self.held.len()
     }
 
-    /// Writes what is held, as far as that is possible.
-    pub(super) fn write_held(&mut self, until: Instant) -> Result<()> {
-        while let Some((kind, fields)) = self.held.pop_front() {
+    /// Writes what is held, as far as that is possible, and so many records at most.
+    pub(super) fn write_held(&mut self, until: Instant, most: usize) -> Result<()> {
+        for _ in 0..most {
+            let Some((kind, fields)) = self.held.pop_front() else { break };
             if let Err(error) = self.record_now(kind, &fields, until) {
                 self.held.push_front((kind, fields));
                 return Err(error);

@@ -21,7 +21,10 @@ pub(super) const LOCK_WITHIN: Duration = Duration::from_secs(3);
 const LOCK_AT_THE_END: Duration = Duration::from_millis(300);
 
 /// How long what is held waits for the file before it lets others have their turn.
-const HELD_TURN: Duration = Duration::from_millis(100);
+const HELD_TURN: Duration = Duration::from_millis(20);
+
+/// How much of what is held is written in one turn: with a slow disk each record takes a while.
+const HELD_AT_ONCE: usize = 16;
 
 /// When to try again to write what is held, once that has failed for as long as a record waits, or for another reason.
 const HELD_AGAIN: Duration = Duration::from_secs(1);
@@ -77,13 +80,23 @@ impl Turns {
         }
     }
 
-    pub(super) fn record_at_the_start(&self, kind: &str, fields: &Value) -> Result<()> {
-        self.session().record(kind, fields, Instant::now() + LOCK_WITHIN).map(drop)
+    pub(super) fn record_at_the_start(&self, kind: &str, fields: &Value) -> Result<Head> {
+        self.session().record(kind, fields, Instant::now() + LOCK_WITHIN)
     }
 
     pub(super) fn end(&self) {
+        let until = Instant::now() + LOCK_AT_THE_END;
         let mut session = self.session();
-        if let Err(error) = session.record("session.end", &Value::Null, Instant::now() + LOCK_AT_THE_END) {
+        let mut ended = Ok(());
+        while ended.is_ok() && session.held() > 0 && Instant::now() < until {
+            ended = session.write_held(until, 1);
+        }
+        if session.held() == 0 {
+            ended = session.record("session.end", &Value::Null, until).map(drop);
+        } else if ended.is_ok() {
+            ended = Err(anyhow::anyhow!("writing takes too long"));
+        }
+        if let Err(error) = ended {
             let held = session.held();
             let lost = if held > 0 { format!(", nor are {held} records before it") } else { String::new() };
             log::warn(&format!("the end of the session is not on record{lost}: {error:#}"));
@@ -108,14 +121,14 @@ impl Turns {
     /// Waits until the file is locked for the next record. A thread of its own looks as often as a record takes: others
     /// that write one after the other leave no longer gaps.
     async fn lock_ahead(self: &Arc<Self>, until: Instant) {
-        let mut waiting = Waiting { turns: self, over: Arc::default(), locked: false };
+        let mut waiting = Waiting { turns: self, over: Arc::default(), finished: false };
         let (turns, over) = (self.clone(), waiting.over.clone());
         let look = move || {
             while Instant::now() < until && !turns.has_locked_ahead(&over) {
                 std::thread::sleep(LOCK_EVERY);
             }
         };
-        waiting.locked = tokio::task::spawn_blocking(look).await.is_ok();
+        waiting.finished = tokio::task::spawn_blocking(look).await.is_ok();
     }
 
     /// Whether there is nothing to wait for any more.
@@ -137,22 +150,27 @@ impl Seer {
         let (turns, since) = (self.turns.clone(), Instant::now());
         loop {
             let turn = turns.turn.lock().await;
-            let Err(error) = self.try_once() else { return };
-            if error.is::<Busy>() && Instant::now() < turns.until(since) {
+            let mut tried = self.try_once();
+            if tried.as_ref().is_err_and(|error| error.is::<Busy>()) {
                 turns.lock_ahead(Instant::now() + HELD_TURN).await;
-            } else {
-                drop(turn);
-                tokio::time::sleep(HELD_AGAIN).await;
+                tried = self.try_once();
+            }
+            drop(turn);
+            match tried {
+                Ok(()) if self.is_done => return,
+                Ok(()) => tokio::task::yield_now().await,
+                Err(error) if error.is::<Busy>() && Instant::now() < turns.until(since) => {}
+                Err(_) => tokio::time::sleep(HELD_AGAIN).await,
             }
         }
     }
 
     fn try_once(&mut self) -> Result<()> {
         let mut session = self.turns.session();
-        session.write_held(Instant::now())?;
+        session.write_held(Instant::now(), HELD_AT_ONCE)?;
         // What is held from now on has somebody else.
-        session.held_is_seen_to = false;
-        self.is_done = true;
+        self.is_done = session.held() == 0;
+        session.held_is_seen_to = !self.is_done;
         Ok(())
     }
 }
@@ -169,12 +187,12 @@ impl Drop for Seer {
 struct Waiting<'a> {
     turns: &'a Turns,
     over: Arc<AtomicBool>,
-    locked: bool,
+    finished: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if !self.locked {
+        if !self.finished {
             let mut session = self.turns.session();
             self.over.store(true, Ordering::Relaxed);
             session.log.unlock_ahead();

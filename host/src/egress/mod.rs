@@ -280,8 +280,8 @@ impl Egress {
     /// Sends the request.
     ///
     /// A read takes a connection that was kept, where there is one. The other side may have closed that meanwhile: it is
-    /// then sent anew, over a new one, like all others of this call; it changes nothing. A write is sent once, and over a new connection: whether it was
-    /// done is never in doubt because an old one ended.
+    /// then sent anew, over a new one, and so are the call's later reads; it changes nothing. A write is sent once, and
+    /// over a new connection: whether it was done is never in doubt because an old one ended.
     async fn exchange(
         &self,
         call: &CallContext,

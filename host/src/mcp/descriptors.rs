@@ -69,6 +69,20 @@ pub(super) fn stdin_is_abandoned() -> bool {
     false
 }
 
+/// Whether nobody can read any more what is written to stdout; not where that cannot be seen.
+#[cfg(unix)]
+pub(super) fn stdout_is_closed() -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut descriptors = [PollFd::from_borrowed_fd(rustix::stdio::stdout(), PollFlags::empty())];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut descriptors, Some(&now)).is_ok() && descriptors[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+#[cfg(not(unix))]
+pub(super) fn stdout_is_closed() -> bool {
+    false
+}
+
 /// Whether nobody can write to stdin any more, and there is nothing left in it.
 #[cfg(unix)]
 pub(super) fn stdin_has_ended() -> bool {

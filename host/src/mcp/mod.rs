@@ -60,9 +60,9 @@ pub(crate) async fn serve(server: Server) -> Result<()> {
     Ok(())
 }
 
-/// Waits until the client is gone before it has sent anything.
+/// Waits until the client is gone: nobody reads what is written, or nothing was sent and nothing will be.
 pub(crate) async fn client_gone() {
-    while !descriptors::stdin_has_ended() {
+    while !descriptors::stdin_has_ended() && !descriptors::stdout_is_closed() {
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -19,6 +19,7 @@ const MODERN = '2026-07-28';
 class Session {
   trouble = [];
   lines = 0;
+  invalid = 0;
   #methods = new Map();
   #last = 0;
 
@@ -30,6 +31,7 @@ class Session {
 
   #see(line) {
     this.lines += 1;
+    this.invalid += line.error?.code === -32600;
     const method = this.#methods.get(JSON.stringify(line.id))?.shift();
     if (line.id !== undefined && method === undefined) this.trouble.push(`nobody asked for ${line.id}`);
     this.trouble.push(...wrong(this.version, line, method).map((text) => `${text} in ${JSON.stringify(line).slice(0, 500)}`));
@@ -80,9 +82,11 @@ class Session {
 
   /** A request that comes a second time before its answer. */
   async twice(request) {
+    const before = this.invalid;
     for (const method of [request.method, request.method]) this.#expect(request.id, method);
     this.child.sendText([request, request].map((message) => JSON.stringify(message)).join('\n'));
     while (this.#methods.get(JSON.stringify(request.id)).length) await this.signOfLife();
+    assert.equal(this.invalid, before + 1, 'one of the two is refused');
   }
 
   /** A request that is taken back at once. Its answer may be on the way already. */
@@ -126,11 +130,9 @@ async function opened(session, protocolVersion = session.version) {
 
 /** Runs in a session of its own, and ends that with this code. */
 async function apart(session, run, code = 0) {
-  try {
-    await run(session);
-  } finally {
-    await session.child.end(code);
-  }
+  const trouble = await run(session).catch((error) => error);
+  await session.child.end(code).catch((error) => { if (!trouble) throw error; });
+  if (trouble) throw trouble;
   assert.deepEqual(session.trouble, []);
 }
 
