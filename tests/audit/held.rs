@@ -51,6 +51,18 @@ fn slow_call(gateway: &Gateway) -> (Client, Value) {
     (client, call)
 }
 
+/// A call that makes one request after the other, and its log, held while the first one is under way.
+fn first_of_two_requests(grants: &str) -> (World, Value, File) {
+    let mut world = World::with(grants, |start, _| start.args(["--audit-log", "audit.jsonl"]));
+    world.granted.fault(Fault::new(When::any(), What::Delay(SLOW)));
+    let arguments = json!({ "name": "fetch", "arguments": { "attempt": world.attempt().set("repeat", 2).0 } });
+    let call = world.client.request("tools/call", arguments);
+    world.client.server.send(&call);
+    let log = log(&world.client.server);
+    wait_for(&log, "egress.intent", 1);
+    (world, call, held(&log))
+}
+
 /// A server whose call is cancelled while its log is held.
 fn cancelled_call(gateway: &Gateway) -> (Client, File) {
     let (mut client, call) = slow_call(gateway);
@@ -91,16 +103,7 @@ fn a_call_waits_for_its_record_and_nothing_else_does() {
 
 #[test]
 fn a_request_waits_for_its_record_before_it_is_sent() {
-    let mut world = World::with(GRANTS, |start, _| start.args(["--audit-log", "audit.jsonl"]));
-    let log = log(&world.client.server);
-    // The file is held while the first of two requests is under way.
-    world.granted.fault(Fault::new(When::any(), What::Delay(SLOW)));
-    let arguments = json!({ "name": "fetch", "arguments": { "attempt": world.attempt().set("repeat", 2).0 } });
-    let call = world.client.request("tools/call", arguments);
-    world.client.server.send(&call);
-    wait_for(&log, "egress.intent", 1);
-
-    let file = held(&log);
+    let (mut world, call, file) = first_of_two_requests(GRANTS);
     std::thread::sleep(SLOW * 3 / 2);
     assert_answers_others(&mut world.client);
     assert_eq!(world.granted.requests().len(), 1);
@@ -114,15 +117,7 @@ fn a_request_waits_for_its_record_before_it_is_sent() {
 #[test]
 fn a_request_whose_time_is_up_before_it_is_on_record_is_denied_and_was_not_sent() {
     let grants = format!("{GRANTS}[limits]\nrequest_seconds = 2\n");
-    let mut world = World::with(&grants, |start, _| start.args(["--audit-log", "audit.jsonl"]));
-    let log = log(&world.client.server);
-    world.granted.fault(Fault::new(When::any(), What::Delay(SLOW)));
-    let arguments = json!({ "name": "fetch", "arguments": { "attempt": world.attempt().set("repeat", 2).0 } });
-    let call = world.client.request("tools/call", arguments);
-    world.client.server.send(&call);
-    wait_for(&log, "egress.intent", 1);
-
-    let file = held(&log);
+    let (world, _, file) = first_of_two_requests(&grants);
     // A record is given up after 3 s.
     std::thread::sleep(SLOW * 2 + Duration::from_millis(1400));
     drop(file);
@@ -132,7 +127,8 @@ fn a_request_whose_time_is_up_before_it_is_on_record_is_denied_and_was_not_sent(
         "by the check `audit`: another process kept the audit log from being written within `request_seconds` = 2";
     assert!(answer["result"].to_string().contains(said), "{answer}");
     assert_eq!(world.granted.requests().len(), 1);
-    assert_eq!(of_type(&records(&log), "denied")[0]["check"], "audit");
+    let records = records(&log(&world.client.server));
+    assert_eq!(of_type(&records, "denied")[0]["check"], "audit");
 }
 
 #[test]
