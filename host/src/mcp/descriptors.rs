@@ -3,6 +3,9 @@
 use std::fs::File;
 use std::io;
 
+#[cfg(unix)]
+use rustix::event::PollFlags;
+
 /// Takes stdout for the protocol, and points its descriptor at stderr, so that a stray print cannot break the stream.
 #[cfg(unix)]
 pub(super) fn take_stdout() -> io::Result<File> {
@@ -35,7 +38,7 @@ pub(super) fn take_stdout() -> io::Result<File> {
 /// Waits until nobody can read any more what is written to this, and says so; not where that cannot be seen.
 #[cfg(unix)]
 pub(super) fn is_closed_at_last(output: &File) -> bool {
-    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::event::{PollFd, poll};
     let mut descriptors = [PollFd::new(output, PollFlags::empty())];
     loop {
         match poll(&mut descriptors, None) {
@@ -51,45 +54,41 @@ pub(super) fn is_closed_at_last(_output: &File) -> bool {
 }
 
 /// Whether nobody can write to stdin any more, even if there is still something to be read.
-#[cfg(unix)]
 pub(super) fn stdin_is_abandoned() -> bool {
-    use rustix::event::{PollFd, PollFlags, poll};
-    // A socket of which the client has closed its half only.
-    #[cfg(target_os = "linux")]
-    const HALF: PollFlags = PollFlags::RDHUP;
-    #[cfg(not(target_os = "linux"))]
-    const HALF: PollFlags = PollFlags::empty();
-    let mut descriptors = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), HALF)];
-    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut descriptors, Some(&now)).is_ok() && descriptors[0].revents().intersects(PollFlags::HUP | HALF)
-}
-
-#[cfg(not(unix))]
-pub(super) fn stdin_is_abandoned() -> bool {
-    false
-}
-
-/// Whether nobody can read any more what is written to stdout; not where that cannot be seen.
-#[cfg(unix)]
-pub(super) fn stdout_is_closed() -> bool {
-    use rustix::event::{PollFd, PollFlags, poll};
-    let mut descriptors = [PollFd::from_borrowed_fd(rustix::stdio::stdout(), PollFlags::empty())];
-    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut descriptors, Some(&now)).is_ok() && descriptors[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
-}
-
-#[cfg(not(unix))]
-pub(super) fn stdout_is_closed() -> bool {
-    false
+    #[cfg(unix)]
+    return has_hung_up(rustix::stdio::stdin(), HALF);
+    #[cfg(not(unix))]
+    return false;
 }
 
 /// Whether nobody can write to stdin any more, and there is nothing left in it.
-#[cfg(unix)]
 pub(super) fn stdin_has_ended() -> bool {
-    stdin_is_abandoned() && rustix::io::ioctl_fionread(rustix::stdio::stdin()).is_ok_and(|left| left == 0)
+    #[cfg(unix)]
+    return stdin_is_abandoned() && rustix::io::ioctl_fionread(rustix::stdio::stdin()).is_ok_and(|left| left == 0);
+    #[cfg(not(unix))]
+    return false;
 }
 
-#[cfg(not(unix))]
-pub(super) fn stdin_has_ended() -> bool {
-    false
+/// Whether nobody can read any more what is written to stdout; not where that cannot be seen.
+pub(super) fn stdout_is_closed() -> bool {
+    #[cfg(unix)]
+    return has_hung_up(rustix::stdio::stdout(), PollFlags::empty());
+    #[cfg(not(unix))]
+    return false;
+}
+
+/// The other end has closed its half of a socket: it writes no more, and may still read.
+#[cfg(target_os = "linux")]
+const HALF: PollFlags = PollFlags::RDHUP;
+#[cfg(all(unix, not(target_os = "linux")))]
+const HALF: PollFlags = PollFlags::empty();
+
+/// Whether the other end of a descriptor is gone, or something else that is looked for has happened there.
+#[cfg(unix)]
+fn has_hung_up(descriptor: std::os::fd::BorrowedFd<'_>, or: PollFlags) -> bool {
+    use rustix::event::{PollFd, Timespec, poll};
+    let mut descriptors = [PollFd::from_borrowed_fd(descriptor, or)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let gone = PollFlags::HUP | PollFlags::ERR | or;
+    poll(&mut descriptors, Some(&now)).is_ok() && descriptors[0].revents().intersects(gone)
 }
